@@ -8,8 +8,14 @@ export class Secret {
     this.#text = text
   }
 
+  /** The text itself. Call it at the last moment, where the value is used. */
   reveal(): string {
     return this.#text
+  }
+
+  /** Says whether both hold the same text. For noticing a change of configuration, not for verifying a credential. */
+  equals(other: Secret): boolean {
+    return this.#text === other.#text
   }
 
   toString(): string {

@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream'
+
 /** One request to an upstream. */
 export interface OutboundRequest {
   readonly method: string
@@ -5,7 +7,7 @@ export interface OutboundRequest {
   readonly path: string
   /** Flat list name, value, …; no hop-by-hop headers, no `host`, no `content-length` when `body` is a Buffer. */
   readonly headers: readonly string[]
-  readonly body: Uint8Array | AsyncIterable<Uint8Array> | null
+  readonly body: Uint8Array | Readable | null
 }
 
 /** In which phase an exchange with an upstream failed. */

@@ -1,0 +1,177 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { ensureProgram } from '../scripts/services.ts'
+import { compareCpu, compareDuration } from './comparison.ts'
+import type { Contest, Traffic } from './comparison.ts'
+import { configureGateway, checkRecords } from './gateway.ts'
+import {
+  assertMeasurable,
+  readCpuMicros,
+  readRssMegabytes,
+  startLoad,
+  startMockUpstream,
+  startNginx,
+  startPortico,
+} from './programs.ts'
+import { formatFigure, isMet, spreadOf } from './statistics.ts'
+import type { Figure } from './statistics.ts'
+import { burstChunks } from './traffic.ts'
+
+/** How long the benchmark takes its time. */
+interface Plan {
+  readonly rounds: number
+  readonly roundMs: number
+  readonly pacedRoundMs: number
+  readonly coldStarts: number
+  /** Requests before and after the first look at the memory. */
+  readonly warmUpRequests: number
+  readonly soakRequests: number
+}
+
+const fullPlan: Plan = {
+  rounds: 7,
+  roundMs: 2_000,
+  pacedRoundMs: 3_000,
+  coldStarts: 5,
+  warmUpRequests: 20_000,
+  soakRequests: 100_000,
+}
+
+const quickPlan: Plan = {
+  rounds: 3,
+  roundMs: 500,
+  pacedRoundMs: 1_500,
+  coldStarts: 1,
+  warmUpRequests: 2_000,
+  soakRequests: 10_000,
+}
+
+const small: Traffic = { body: 'small', connections: 64, rampMs: 0 }
+
+/**
+ * Measures the models gateway with every feature on against nginx as a plain proxy, in the same run, and prints a
+ * table. Returns whether every figure is within its limit. Throws when the measurement itself is not sound.
+ */
+export async function benchmarkModels(options: { readonly quick: boolean }): Promise<boolean> {
+  assertMeasurable()
+  const plan = options.quick ? quickPlan : fullPlan
+  const nginxProgram = await ensureProgram('nginx')
+  const figures = [await measureColdStart(plan)]
+  console.log(formatFigure(figures[0] as Figure))
+
+  await using scope = new AsyncDisposableStack()
+  const upstream = scope.use(await startMockUpstream())
+  const nginx = scope.use(await startNginx(nginxProgram, upstream.port))
+  const portico = scope.use(await startPortico())
+  const contest: Contest = {
+    baseline: { server: nginx, key: 'none' },
+    gateway: { server: portico, key: await configureGateway(portico, upstream.port) },
+    load: scope.use(startLoad()),
+    rounds: plan.rounds,
+    roundMs: plan.roundMs,
+  }
+  // Memory comes first: it wants a process that has done nothing yet, and it warms up the rest.
+  for await (const figure of measureAll(contest, plan)) {
+    figures.push(figure)
+    console.log(formatFigure(figure))
+  }
+  console.log(formatFigure(await checkRecords(portico, contest.load.answeredBy(portico.port))))
+  return figures.every(isMet)
+}
+
+async function* measureAll(contest: Contest, plan: Plan): AsyncGenerator<Figure> {
+  yield* measureMemory(contest, plan)
+  yield await compareCpu(contest, {
+    name: 'small body, 64 connections: CPU',
+    limit: 4.5,
+    traffic: small,
+  })
+  yield await compareCpu(contest, {
+    name: '100 KB body, 64 connections: CPU',
+    limit: 5,
+    traffic: { ...small, body: 'large' },
+  })
+  yield await compareCpu(contest, {
+    name: 'SSE of 200 chunks, 64 connections: CPU',
+    limit: 2.5,
+    traffic: { ...small, body: 'burst', streamChunks: burstChunks },
+  })
+  yield await compareDuration(contest, {
+    name: 'added p50 at one connection',
+    limit: 60,
+    unit: 'µs',
+    scale: 1000,
+    of: 'latencyP50Ms',
+    traffic: { ...small, connections: 1 },
+  })
+  const unhurried = { ...contest, roundMs: plan.pacedRoundMs }
+  yield await compareDuration(unhurried, {
+    name: 'added time to first chunk, 64 paced streams',
+    limit: 0.5,
+    unit: 'ms',
+    scale: 1,
+    of: 'firstChunkP50Ms',
+    traffic: { body: 'paced64', connections: 64, streamChunks: 50, rampMs: 1_000 },
+  })
+  yield await measureStalls(contest)
+}
+
+async function measureColdStart(plan: Plan): Promise<Figure> {
+  const starts: number[] = []
+  for (let start = 0; start < plan.coldStarts; start += 1) {
+    await using portico = await startPortico()
+    starts.push(portico.startMs / 1000)
+  }
+  return { name: 'cold start to /readyz', unit: 's', limit: 1, spread: spreadOf(starts) }
+}
+
+async function* measureMemory(contest: Contest, plan: Plan): AsyncGenerator<Figure> {
+  const { load, gateway } = contest
+  const send = (requestsMax: number) =>
+    load.run({ ...small, ...addressOf(contest), requestsMax, durationMs: 120_000 })
+  const settledRss = async () => {
+    // Time for the queued rows to be written and for the collector to come by.
+    await pause(2_000)
+    return await readRssMegabytes(gateway.server.pid)
+  }
+
+  const idle = await settledRss()
+  yield { name: 'idle RSS', unit: 'MB', limit: 110, spread: spreadOf([idle]) }
+  await send(plan.warmUpRequests)
+  const early = await settledRss()
+  const { requests } = await send(plan.soakRequests)
+  const late = await settledRss()
+  yield {
+    name: `RSS change over ${requests} requests`,
+    unit: '%',
+    limit: 10,
+    spread: spreadOf([Math.abs(late / early - 1) * 100]),
+    detail: `${early.toFixed(0)} MB, then ${late.toFixed(0)} MB`,
+  }
+}
+
+/** 512 streams with a chunk every 25 ms: none may fall silent for ten times as long. */
+async function measureStalls(contest: Contest): Promise<Figure> {
+  const before = await readCpuMicros(contest.gateway.server.pid)
+  const report = await contest.load.run({
+    body: 'paced512',
+    connections: 512,
+    streamChunks: 200,
+    rampMs: 2_000,
+    requestsMax: 1_024,
+    durationMs: 6_000,
+    ...addressOf(contest),
+  })
+  const busy =
+    ((await readCpuMicros(contest.gateway.server.pid)) - before) / 1000 / report.elapsedMs
+  return {
+    name: '512 paced streams: longest silence',
+    unit: 'ms',
+    limit: 250,
+    spread: spreadOf([report.gapMaxMs]),
+    detail: `${report.requests} streams, ${(busy * 100).toFixed(0)} % of one core`,
+  }
+}
+
+function addressOf({ gateway }: Contest) {
+  return { port: gateway.server.port, key: gateway.key }
+}

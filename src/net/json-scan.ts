@@ -1,0 +1,175 @@
+/** Byte range of one value, end exclusive. */
+export interface ByteRange {
+  readonly start: number
+  readonly end: number
+}
+
+/** One member of a scanned object. */
+export interface ScannedMember extends ByteRange {
+  readonly key: string
+}
+
+const quote = 0x22
+const backslash = 0x5c
+const comma = 0x2c
+const colon = 0x3a
+const openBrace = 0x7b
+const closeBrace = 0x7d
+const openBracket = 0x5b
+const closeBracket = 0x5d
+
+/** Bytes that JSON allows outside strings: white space, structure, and what literals and numbers are made of. */
+const allowedOutsideStrings = new Uint8Array(256)
+for (const character of ' \t\r\n{}[],:+-.0123456789eEtrufalsn') {
+  allowedOutsideStrings[character.charCodeAt(0)] = 1
+}
+
+/** Shorter strings are scanned byte by byte; beyond, a native search pays for its call. */
+const nativeSearchAfter = 24
+
+/**
+ * Walks the members of the JSON object in `bytes` without parsing their values, and returns those whose key is in
+ * `keys`, in order of appearance, repetitions included. Keys written with escapes are recognised.
+ * Returns `undefined` if `bytes` is not one JSON object. Everything that `JSON.parse` accepts as an object is
+ * accepted; of what it refuses, errors inside nested values may pass (RFC 8259).
+ */
+export function scanObject(
+  bytes: Buffer,
+  keys: ReadonlySet<string>,
+): readonly ScannedMember[] | undefined {
+  const members: ScannedMember[] = []
+  let at = skipSpace(bytes, 0)
+  if (bytes[at] !== openBrace) return undefined
+  at = skipSpace(bytes, at + 1)
+  if (bytes[at] === closeBrace) return isSpaceFrom(bytes, at + 1) ? members : undefined
+  for (;;) {
+    if (bytes[at] !== quote) return undefined
+    const keyEnd = skipString(bytes, at + 1)
+    if (keyEnd < 0) return undefined
+    const key = readKey(bytes, at, keyEnd, keys)
+    at = skipSpace(bytes, keyEnd)
+    if (bytes[at] !== colon) return undefined
+    const start = skipSpace(bytes, at + 1)
+    const end = skipValue(bytes, start)
+    if (end < 0) return undefined
+    if (key !== undefined) members.push({ key, start, end })
+    at = skipSpace(bytes, end)
+    if (bytes[at] === closeBrace) return isSpaceFrom(bytes, at + 1) ? members : undefined
+    if (bytes[at] !== comma) return undefined
+    at = skipSpace(bytes, at + 1)
+  }
+}
+
+/** Replaces the given ranges, which ascend and do not overlap, by `value`. */
+export function spliceRanges(bytes: Buffer, ranges: readonly ByteRange[], value: Buffer): Buffer {
+  let size = bytes.length
+  for (const range of ranges) size += value.length - (range.end - range.start)
+  const result = Buffer.allocUnsafe(size)
+  let from = 0
+  let to = 0
+  for (const range of ranges) {
+    to += bytes.copy(result, to, from, range.start)
+    to += value.copy(result, to)
+    from = range.end
+  }
+  bytes.copy(result, to, from)
+  return result
+}
+
+function readKey(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  keys: ReadonlySet<string>,
+): string | undefined {
+  const raw = bytes.toString('utf8', start + 1, end - 1)
+  const key = raw.includes('\\') ? parseString(bytes, { start, end }) : raw
+  return key !== undefined && keys.has(key) ? key : undefined
+}
+
+/** Decodes the JSON string at `range`, quotes included; `undefined` if it is none. */
+export function parseString(bytes: Buffer, range: ByteRange): string | undefined {
+  if (bytes[range.start] !== quote) return undefined
+  try {
+    return JSON.parse(bytes.toString('utf8', range.start, range.end)) as string
+  } catch {
+    return undefined
+  }
+}
+
+function skipSpace(bytes: Buffer, from: number): number {
+  let at = from
+  for (;;) {
+    const byte = bytes[at]
+    if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return at
+    at += 1
+  }
+}
+
+function isSpaceFrom(bytes: Buffer, from: number): boolean {
+  return skipSpace(bytes, from) === bytes.length
+}
+
+/** Index after the closing quote of the string whose first character is at `from`; -1 if it never closes. */
+function skipString(bytes: Buffer, from: number): number {
+  const near = Math.min(bytes.length, from + nativeSearchAfter)
+  let at = from
+  while (at < near) {
+    const byte = bytes[at]
+    if (byte === quote) return at + 1
+    at += byte === backslash ? 2 : 1
+  }
+  return skipLongString(bytes, at)
+}
+
+function skipLongString(bytes: Buffer, from: number): number {
+  let at = bytes.indexOf(quote, from)
+  while (at >= 0) {
+    let before = at - 1
+    while (before >= from && bytes[before] === backslash) before -= 1
+    // An even number of backslashes escapes itself, so the quote is real.
+    if ((at - before) % 2 === 1) return at + 1
+    at = bytes.indexOf(quote, at + 1)
+  }
+  return -1
+}
+
+/** Index after the value that starts at `start`; -1 if it is malformed at this depth or never ends. */
+function skipValue(bytes: Buffer, start: number): number {
+  const first = bytes[start]
+  if (first === quote) return skipString(bytes, start + 1)
+  if (first === openBrace || first === openBracket) return skipContainer(bytes, start)
+  return skipScalar(bytes, start)
+}
+
+function skipScalar(bytes: Buffer, start: number): number {
+  let at = start
+  while (at < bytes.length && !isDelimiter(bytes[at] as number)) at += 1
+  const text = bytes.toString('latin1', start, at)
+  return /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/.test(text) ? at : -1
+}
+
+function isDelimiter(byte: number): boolean {
+  return byte === comma || byte === closeBrace || byte <= 0x20
+}
+
+function skipContainer(bytes: Buffer, start: number): number {
+  let depth = 0
+  let at = start
+  while (at < bytes.length) {
+    const byte = bytes[at] as number
+    at += 1
+    if (byte === quote) {
+      at = skipString(bytes, at)
+      if (at < 0) return -1
+    } else if (byte === openBrace || byte === openBracket) {
+      depth += 1
+    } else if (byte === closeBrace || byte === closeBracket) {
+      depth -= 1
+      if (depth === 0) return at
+    } else if (allowedOutsideStrings[byte] === 0) {
+      return -1
+    }
+  }
+  return -1
+}
