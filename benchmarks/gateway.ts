@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { PorticoProcess } from './programs.ts'
 import { spreadOf } from './statistics.ts'
@@ -40,8 +40,7 @@ export async function configureGateway(
 export async function checkRecords(portico: PorticoProcess, answered: number): Promise<Figure> {
   const rows = await countUsageRows(portico, answered)
   if (rows === 0) throw new Error('Portico recorded no usage')
-  const log = await readFile(portico.logFile, 'utf8')
-  const lines = log.split('"path":"/v1/chat/completions"').length - 1
+  const lines = await countAccessLines(portico.logFile)
   if (lines < answered) throw new Error(`${lines} access lines for ${answered} requests`)
   return {
     name: 'usage rows missing',
@@ -49,6 +48,15 @@ export async function checkRecords(portico: PorticoProcess, answered: number): P
     spread: spreadOf([(1 - rows / answered) * 100]),
     detail: `${rows} rows for ${answered} requests`,
   }
+}
+
+async function countAccessLines(logFile: string): Promise<number> {
+  await using log = await open(logFile)
+  let lines = 0
+  for await (const line of log.readLines()) {
+    if (line.includes('"path":"/v1/chat/completions"')) lines += 1
+  }
+  return lines
 }
 
 /** Rows are written in batches, so the last ones may take a moment. */

@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option } from 'commander'
-import { readVersion } from './version.ts'
+import { readVersion } from '../lib/version.ts'
 import { reportError } from './report-error.ts'
 import type { ConfigOptions } from './config-options.ts'
 

@@ -3,7 +3,7 @@ import { startServer } from '../server/server.ts'
 import type { RunningServer } from '../server/server.ts'
 import { readOptions } from './config-options.ts'
 import type { ConfigOptions } from './config-options.ts'
-import { readVersion } from './version.ts'
+import { readVersion } from '../lib/version.ts'
 
 // npm passes on a Ctrl+C that the terminal has already sent to the whole group.
 const sameSignalMs = 500
@@ -23,7 +23,7 @@ export async function serve(options: ConfigOptions): Promise<number> {
   announce(server)
   const reload = (): void => void server.reload()
   process.on('SIGHUP', reload)
-  await Promise.race([stop.requested, server.closed])
+  await stop.requested
   process.off('SIGHUP', reload)
   return 0
 }

@@ -28,11 +28,19 @@ test('keeps the scheme that a public host name brings along', () => {
   expect(server.publicUrl).toBe('http://localhost:8000')
 })
 
-test('takes a SQLite file in DATABASE_URL as the folder of the embedded database', () => {
-  const fromPath = loadConfig({ env: { DATABASE_URL: './store/mcp-proxy.db' } })
-  expect([fromPath.dataDir, fromPath.databaseUrl]).toEqual(['./store', undefined])
-  expect(loadConfig({ env: { DATABASE_URL: 'file:///var/lib/gw/x.db' } }).dataDir).toBe(
-    '/var/lib/gw',
+test('takes a database for what it names: a server or a file', () => {
+  const accepted = [
+    'postgres://u:p@h/d',
+    'postgresql://h/d',
+    './data/mcp-proxy.db',
+    'sqlite:/srv/a.db',
+  ]
+  for (const address of accepted) {
+    expect(loadConfig({ env: { DATABASE_URL: address } }).databaseUrl?.reveal()).toBe(address)
+  }
+  expect(() => loadConfig({ env: { DATABASE_URL: 'mysql://h/d' } })).toThrow('a mistake')
+  expect(() => loadConfig({ env: { DATABASE_URL: 'postgres://u:changeme@h/d' } })).toThrow(
+    'a mistake',
   )
 })
 

@@ -1,5 +1,3 @@
-import path from 'node:path'
-
 /** Environment variables by name, as `process.env` holds them. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -8,7 +6,7 @@ export interface EnvironmentVariable {
   readonly name: string
   /** Dotted path of the setting, e.g. `server.port`. */
   readonly path: string
-  /** Turns the text into what the file would hold; `undefined` where this text says nothing about the setting. */
+  /** Turns the text into what the file would hold. */
   readonly read: (text: string) => unknown
   /** The program whose name for the setting this is; our own names have none. */
   readonly origin?: string
@@ -40,7 +38,7 @@ export const environmentVariables: readonly EnvironmentVariable[] = [
   { name: 'PORTICO_TRUSTED_PROXIES', path: 'server.trustedProxies', read: list },
   { name: 'PORTICO_QUERY_KEYS', path: 'server.queryKeys', read: flag },
   { name: 'PORTICO_DATA_DIR', path: 'dataDir', read: text },
-  { name: 'DATABASE_URL', path: 'databaseUrl', read: unlessSqliteFile },
+  { name: 'DATABASE_URL', path: 'databaseUrl', read: text },
   { name: 'PORTICO_DATABASE_URL', path: 'databaseUrl', read: text },
   { name: 'REDIS_URL', path: 'redisUrl', read: text },
   { name: 'PORTICO_REDIS_URL', path: 'redisUrl', read: text },
@@ -58,13 +56,6 @@ export const environmentVariables: readonly EnvironmentVariable[] = [
     read: httpsUrl,
     origin: doroseek,
     note: 'with `https://` in front where the value has no scheme',
-  },
-  {
-    name: 'DATABASE_URL',
-    path: 'dataDir',
-    read: folderOfSqliteFile,
-    origin: reverseProxy,
-    note: 'where the value is a SQLite file (`….db`, `sqlite:…`), its folder; the embedded database is used',
   },
   { name: 'API_KEY', path: 'adminKey', read: text, origin: reverseProxy },
   { name: 'BACKEND_PORT', path: 'server.port', read: numberOrText, origin: reverseProxy },
@@ -102,8 +93,7 @@ export function readEnvironment(environment: Environment): SourcedValue[] {
     const raw = environment[name]
     if (raw === undefined || isServiceLink(name, raw)) return []
     if (raw.trim() === '' && !secretPaths.has(path)) return []
-    const value = read(raw)
-    return value === undefined ? [] : [{ name, path, value }]
+    return [{ name, path, value: read(raw) }]
   })
 }
 
@@ -157,17 +147,4 @@ function list(value: string): string[] {
 
 function httpsUrl(value: string): string {
   return /^https?:\/\//i.test(value) ? value : `https://${value}`
-}
-
-function isSqliteFile(value: string): boolean {
-  return /^(sqlite|file):/i.test(value) || /^[^:]+\.(db|sqlite3?)$/i.test(value)
-}
-
-function unlessSqliteFile(value: string): string | undefined {
-  return isSqliteFile(value) ? undefined : value
-}
-
-function folderOfSqliteFile(value: string): string | undefined {
-  if (!isSqliteFile(value)) return undefined
-  return path.dirname(value.replace(/^(sqlite|file):(\/\/(?=\/))?/i, ''))
 }

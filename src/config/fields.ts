@@ -62,13 +62,21 @@ export const encryptionKey = secretText()
   .meta(secretMeta)
   .transform(toSecret)
 
-/** The address of a PostgreSQL database. Secret, because it may contain a password. */
-export const databaseUrl = connectionUrl(['postgres:', 'postgresql:'])
+/** The address of a PostgreSQL database, or a SQLite file. Secret, because it may contain a password. */
+export const databaseUrl = connectionUrl(
+  /^(postgres(ql)?:\/\/|sqlite:|file:)|^[^:]+\.(db|sqlite)$/i,
+  'must be of the form postgres://user:password@host/database or sqlite:path, or a path that ends in .db',
+)
   .meta(secretMeta)
   .transform(toSecret)
 
 /** The address of a Redis server. Secret, because it may contain a password. */
-export const redisUrl = connectionUrl(['redis:', 'rediss:']).meta(secretMeta).transform(toSecret)
+export const redisUrl = connectionUrl(
+  /^rediss?:\/\//i,
+  'must be a URL of the form redis://… or rediss://…',
+)
+  .meta(secretMeta)
+  .transform(toSecret)
 
 function secretText() {
   return z.string().refine((text) => !isPlaceholder(text), {
@@ -77,14 +85,10 @@ function secretText() {
   })
 }
 
-function connectionUrl(protocols: readonly string[]) {
-  const wanted = protocols.map((protocol) => `${protocol}//…`).join(' or ')
+function connectionUrl(form: RegExp, error: string) {
   return z
     .string()
-    .refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
-      error: `must be a URL of the form ${wanted}`,
-      abort: true,
-    })
+    .regex(form, { error, abort: true })
     .refine((text) => !isTemplateText(passwordOf(text)), {
       error: 'contains a placeholder instead of a password',
     })

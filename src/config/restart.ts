@@ -13,6 +13,18 @@ const restartPaths = [
   'adminKey',
   'encryptionKey',
   'previousEncryptionKeys',
+  'log.level',
+  'limits.headerBytesMax',
+  'limits.headersTimeoutMs',
+  'limits.keepAliveTimeoutMs',
+  'limits.jsonBytesMax',
+  'limits.connectionsMax',
+  'limits.connectionsPerIpMax',
+  'limits.requestsPerSocketMax',
+  'limits.slowReadBytesPerSecondMin',
+  'limits.slowReadWindowMs',
+  'usage.flushMs',
+  'usage.queueRowsMax',
 ] as const
 
 /** Says whether a change of the setting needs a restart. */

@@ -223,7 +223,9 @@ export const Config = z.strictObject({
     .describe('Folder of the embedded database and of generated secrets.'),
   databaseUrl: databaseUrl
     .optional()
-    .describe('PostgreSQL database to use instead of the embedded one.'),
+    .describe(
+      'PostgreSQL database to use instead of the embedded one, `postgres://user:password@host/database`; or another file for the embedded one, `sqlite:path`.',
+    ),
   redisUrl: redisUrl
     .optional()
     .describe(

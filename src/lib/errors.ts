@@ -53,6 +53,21 @@ export const errorDefinitions = {
     meaning: 'The body is larger than this route accepts.',
     remedy: 'Send less, or raise the limit in the configuration.',
   },
+  uri_too_long: {
+    status: 414,
+    meaning: 'The URL is longer than is accepted.',
+    remedy: 'Send a shorter URL; put long values into the body.',
+  },
+  headers_too_large: {
+    status: 431,
+    meaning: 'The headers are too large or too many.',
+    remedy: 'Send fewer or shorter headers.',
+  },
+  expectation_failed: {
+    status: 417,
+    meaning: 'The Expect header asks for something other than 100-continue.',
+    remedy: 'Leave the Expect header out.',
+  },
   request_timeout: {
     status: 408,
     meaning: 'The body did not arrive in time.',

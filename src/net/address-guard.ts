@@ -50,13 +50,12 @@ export function parseOutboundUrl(text: string, rules: OutboundUrlRules): URL {
   }
   // A name with the root dot is the same host, but a different string for certificates and comparisons.
   if (url.hostname.endsWith('.')) url.hostname = url.hostname.slice(0, -1)
-  const port = effectivePort(url)
   const mayBePrivate = rules.allowPrivate === true
   if (!isAllowedPort(url, { anyPort: rules.anyPort === true, mayBePrivate })) throw notAllowed()
-  const permitted = mayBePrivate ? { host: url.hostname, port } : undefined
-  if (isLiteral(url.hostname) && !isReachable(url.hostname, url.hostname, permitted)) {
-    throw notAllowed()
-  }
+  const address = literalAddress(url.hostname)
+  if (address === undefined) return url
+  const permitted = mayBePrivate ? { host: url.hostname, port: effectivePort(url) } : undefined
+  if (!isReachable(url.hostname, address, permitted)) throw notAllowed()
   return url
 }
 
@@ -96,15 +95,15 @@ function isReachable(
   address: string,
   permitted: PrivateDestination | undefined,
 ): boolean {
-  const bare = withoutBrackets(address)
-  if (permitted !== undefined && sameHost(hostname, permitted.host)) return !isMetadataAddress(bare)
-  return !isBlockedAddress(bare)
+  const isPermitted = permitted !== undefined && sameHost(hostname, permitted.host)
+  return isPermitted ? !isMetadataAddress(address) : !isBlockedAddress(address)
 }
 
-/** `localhost` counts as an address: every resolver must take it for loopback (RFC 6761). */
-function isLiteral(hostname: string): boolean {
-  const isLocal = hostname === 'localhost' || hostname.endsWith('.localhost')
-  return isLocal || isIP(withoutBrackets(hostname)) !== 0
+/** The address that a host name is, or stands for without being asked: every resolver takes `localhost` for loopback (RFC 6761). */
+function literalAddress(hostname: string): string | undefined {
+  if (hostname === 'localhost' || hostname.endsWith('.localhost')) return '127.0.0.1'
+  const bare = withoutBrackets(hostname)
+  return isIP(bare) === 0 ? undefined : bare
 }
 
 function isAllowedPort(

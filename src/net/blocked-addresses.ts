@@ -70,6 +70,10 @@ export function blockListOf(ranges: Iterable<string>): BlockList {
   return list
 }
 
+function addressBits(version: number): number {
+  return version === 4 ? 32 : 128
+}
+
 /** Says whether one of the ranges has the address, in whatever notation it comes. Not an address: true, so that nothing unclear passes. */
 function contains(list: BlockList, address: string): boolean {
   const effective = embeddedIpv4(address) ?? address

@@ -27,7 +27,7 @@ export interface UndiciUpstreamOptions {
 const responseHeaderBytesMax = 64 * 1024
 const idleSocketMs = 30_000
 
-/** A pool of HTTP/1.1 connections to one origin. Redirects are not followed, encodings not touched. Closing it destroys what still runs. */
+/** A pool of HTTP/1.1 connections to one origin. Redirects are not followed, encodings not touched. Closing it waits for what still runs. */
 export function createUndiciUpstream(options: UndiciUpstreamOptions): Upstream {
   const pool = new Pool(options.origin, {
     pipelining: 1,
@@ -55,7 +55,7 @@ export function createUndiciUpstream(options: UndiciUpstreamOptions): Upstream {
       return exchange
     },
     async [Symbol.asyncDispose]() {
-      await pool.destroy()
+      await pool.close()
     },
   }
 }

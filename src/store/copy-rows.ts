@@ -86,10 +86,11 @@ async function* readByRowId(trx: Transaction<Schema>, table: TableName): AsyncGe
     const { rows } = await sql<Row & { rowNumber: number }>`
       select *, rowid as "rowNumber" from ${sql.table(table)}
       where rowid > ${after} order by rowid limit ${rowsPerStep}`.execute(trx)
-    const last = rows.at(-1)
-    if (!last) return
-    after = last.rowNumber
-    yield rows.map(({ rowNumber: _, ...row }) => row)
+    if (rows.length === 0) return
+    yield rows.map(({ rowNumber, ...row }) => {
+      after = rowNumber
+      return row
+    })
   }
 }
 

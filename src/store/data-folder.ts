@@ -82,7 +82,7 @@ export function holdLock(file: string): Disposable {
   createPrivateFile(file)
   const lock = new DatabaseSync(file)
   try {
-    lock.exec('begin exclusive')
+    lock.exec('pragma journal_mode = memory; begin exclusive')
   } catch (cause) {
     lock.close()
     throw new AppError('store_locked', `Another process is using ${dirname(file)}.`, { cause })

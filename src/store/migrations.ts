@@ -1,13 +1,17 @@
 import { sql } from 'kysely'
-import type { Kysely, Transaction } from 'kysely'
+import type { Kysely, QueryExecutorProvider, SchemaModule } from 'kysely'
 import { AppError } from '../lib/errors.ts'
 import { createInitialTables } from './migrations/001-initial.ts'
+import type { Schema } from './schema.ts'
 
 /** The kind of database underneath. */
 export type Engine = 'sqlite' | 'postgres'
 
-/** One step forward of the schema. Its tables are those of that moment, so it knows nothing of the current row types. */
-export type Migration = (trx: Transaction<unknown>, engine: Engine) => Promise<void>
+/** The transaction of a migration, without the current row types: the tables are those of its moment. */
+export type MigrationTransaction = QueryExecutorProvider & { readonly schema: SchemaModule }
+
+/** One step forward of the schema. */
+type Migration = (trx: MigrationTransaction, engine: Engine) => Promise<void>
 
 /** Every migration in order. Names are recorded in databases: never rename, reorder or edit one that was released. */
 const migrations: readonly { readonly name: string; readonly up: Migration }[] = [
@@ -21,7 +25,7 @@ const advisoryLockId = 8437
  * Brings the database up to date in one transaction, alone: of several processes that start together one migrates and
  * the others wait. Throws `store_too_new` when a migration was applied that this version does not know.
  */
-export async function migrate(db: Kysely<unknown>, engine: Engine): Promise<void> {
+export async function migrate(db: Kysely<Schema>, engine: Engine): Promise<void> {
   await db.transaction().execute(async (trx) => {
     // SQLite needs no more than the transaction, which begins with the write lock.
     if (engine === 'postgres')

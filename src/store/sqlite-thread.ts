@@ -19,7 +19,7 @@ export interface SqliteThread extends AsyncDisposable {
 }
 
 // Node runs the sources and the built files alike, but only import specifiers are rewritten when building.
-const workerUrl = new URL(
+const workerScript = new URL(
   import.meta.url.endsWith('.ts') ? './sqlite-worker.ts' : './sqlite-worker.js',
   import.meta.url,
 )
@@ -27,9 +27,17 @@ const workerUrl = new URL(
 /**
  * Opens the database file, which must exist (it may be empty), in a new thread.
  * Every call rejects with what `toSqliteError` says; with `storage_failed` once the thread is gone.
+ * `script` is what runs in the thread.
  */
-export async function startSqliteThread(file: string): Promise<SqliteThread> {
-  const worker = new Worker(workerUrl, { workerData: { file } satisfies SqliteWorkerData })
+export async function startSqliteThread(
+  file: string,
+  script = workerScript,
+): Promise<SqliteThread> {
+  const worker = new Worker(script, {
+    workerData: { file } satisfies SqliteWorkerData,
+    // Flags of the process, such as --watch or --input-type, are not meant for this thread.
+    execArgv: [],
+  })
   const calls = createCalls((call) => worker.postMessage(call))
   const exited = Promise.withResolvers<void>()
   worker.on('message', (answer: SqliteAnswer) => calls.settle(answer))
@@ -66,12 +74,13 @@ function createCalls(post: (call: SqliteCall) => void) {
   let lastId = 0
 
   return {
-    send(mode: SqliteCall['mode'], statements: readonly SqlStatement[]) {
-      if (failure) return Promise.reject(failure)
+    async send(mode: SqliteCall['mode'], statements: readonly SqlStatement[]) {
+      if (failure) throw failure
       const { promise, resolve, reject } = Promise.withResolvers<readonly SqlOutcome[]>()
       const id = (lastId += 1)
-      pending.set(id, { resolve, reject })
+      // First the message: a parameter that cannot be cloned throws, and then no answer is due.
       post({ id, mode, statements })
+      pending.set(id, { resolve, reject })
       return promise
     },
     settle(answer: SqliteAnswer) {

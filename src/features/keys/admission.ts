@@ -123,7 +123,7 @@ function withoutLimits(deps: AdmissionDeps, key: LiveKey): Admission {
  * on, whatever was reserved when the call began.
  */
 function charge(deps: AdmissionDeps, key: LiveKey, costNanoUsd: number): void {
-  const usedDelta = atLeastZero(costNanoUsd)
+  const usedDelta = Math.round(atLeastZero(costNanoUsd))
   if (usedDelta === 0) return
   const now = deps.clock.now()
   const changes: Change[] = []

@@ -1,6 +1,6 @@
-import { isIPv6 } from 'node:net'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../lib/clock.ts'
+import { clientNetwork } from '../../net/ip-address.ts'
 
 const windowMs = 60_000
 const failuresMax = 20
@@ -22,7 +22,7 @@ export function createFailedLookups(clock: Clock): FailedLookups {
   })
   return {
     count(ip) {
-      const address = networkOf(ip)
+      const address = clientNetwork(ip)
       const now = clock.elapsed()
       let attempt = attempts.get(address)
       if (!attempt || now - attempt.startedAt >= windowMs) {
@@ -33,15 +33,4 @@ export function createFailedLookups(clock: Clock): FailedLookups {
       return attempt.failures > failuresMax ? attempt.startedAt + windowMs - now : undefined
     },
   }
-}
-
-/** The address, or for IPv6 its first four groups: whoever has one address of a /64 has them all. */
-function networkOf(ip: string): string {
-  if (!isIPv6(ip) || ip.startsWith('::ffff:')) return ip
-  const [head = '', tail] = ip.split('::')
-  const left = head === '' ? [] : head.split(':')
-  const right = tail === undefined || tail === '' ? [] : tail.split(':')
-  const zeros = tail === undefined ? 0 : 8 - left.length - right.length
-  const groups = [...left, ...Array<string>(Math.max(0, zeros)).fill('0'), ...right]
-  return groups.slice(0, 4).join(':')
 }

@@ -12,7 +12,7 @@ export interface KeyRing {
   /** By SHA-256 of the text, lower-case hex. */
   withHash(hash: string): LiveKey | undefined
   withId(id: string): LiveKey | undefined
-  all(): IterableIterator<LiveKey>
+  all(): MapIterator<LiveKey>
 }
 
 /** Creates an empty key ring. */

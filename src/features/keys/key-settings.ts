@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { scopes, type Scope } from '../../lib/principal.ts'
 import type { KeyTable } from '../../store/schema.ts'
 import type { BudgetPeriod } from './budget-period.ts'
+import type { KeyDigest } from './key-text.ts'
 
 /** Everything that is stored about a key, parsed. Immutable; a change makes a new one. */
 export interface KeySettings {
@@ -38,6 +39,34 @@ export interface KeySettings {
 
 /** The budget of a key that has none. */
 export const noBudget: KeySettings['budget'] = { day: null, week: null, month: null, total: null }
+
+/** A key that may do nothing and has no limits, made at `now` (epoch ms). */
+export function blankKeySettings(
+  identity: KeyDigest & Pick<KeySettings, 'id' | 'workspaceId' | 'name'>,
+  now: number,
+): KeySettings {
+  return {
+    ...identity,
+    parentId: null,
+    sealedText: null,
+    scopes: [],
+    enabled: true,
+    expiresAt: null,
+    allowedModels: null,
+    allowedServices: null,
+    requestsPerMinute: null,
+    tokensPerMinute: null,
+    concurrentRequests: null,
+    budget: noBudget,
+    allowUnpriced: false,
+    allowQuery: false,
+    defaultProviderId: null,
+    cacheResponses: false,
+    logPrompts: false,
+    createdAt: now,
+    updatedAt: now,
+  }
+}
 
 const ScopeList = z.array(z.enum(scopes))
 const NameList = z.array(z.string())

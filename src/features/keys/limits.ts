@@ -91,12 +91,13 @@ export function budgetCounter(limit: BudgetLimit, now: number): BudgetLimit['cur
   return limit.current
 }
 
+/** The counter of a key’s budget for the period in which `at` (epoch ms) lies. */
+export function counterAt(keyId: string, period: BudgetPeriod, at: number): BudgetLimit['current'] {
+  const span = periodAt(period, at)
+  return { name: `${keyId}/spend/${period}/${span.firstDay}`, span }
+}
+
 /** Zero for what is no sensible amount, so that a miscounted call can never give somebody more than they have. */
 export function atLeastZero(amount: number): number {
   return amount > 0 ? amount : 0
-}
-
-function counterAt(keyId: string, period: BudgetPeriod, at: number): BudgetLimit['current'] {
-  const span = periodAt(period, at)
-  return { name: `${keyId}/spend/${period}/${span.firstDay}`, span }
 }

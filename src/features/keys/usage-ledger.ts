@@ -35,10 +35,13 @@ export interface UsageLedger extends AsyncDisposable {
   /** Resolves when everything recorded so far is in the store. */
   flush(): Promise<void>
   /**
-   * Nano US dollars by key, of the days from `firstDay` (`YYYY-MM-DD`, `''` for all) on, what is not yet written
-   * included. Exact at the moment it resolves.
+   * Nano US dollars by key, of the days from each of `firstDays` (`YYYY-MM-DD`, `''` for all) on, what is not yet
+   * written included. All are exact at the moment it resolves, which is when `meanwhile` is through, too.
    */
-  costByKey(firstDay: string): Promise<Map<string, number>>
+  costsByKey(
+    firstDays: readonly string[],
+    meanwhile?: () => Promise<void>,
+  ): Promise<ReadonlyMap<string, number>[]>
   /**
    * Runs `work`, which deletes keys, in a transaction in which what they spent passes to their heir: nobody gets a
    * budget back by deleting the key that used it.
@@ -110,13 +113,16 @@ class Ledger implements UsageLedger {
     return this.#writer.flush()
   }
 
-  costByKey(firstDay: string): Promise<Map<string, number>> {
+  costsByKey(
+    firstDays: readonly string[],
+    meanwhile?: () => Promise<void>,
+  ): Promise<ReadonlyMap<string, number>[]> {
+    // The ledger writes nothing meanwhile, so whatever is recorded after a query is found among the sums in memory.
     return this.#exclusively(async () => {
-      const costs = await readCosts(this.#deps.store.db, firstDay)
-      for (const [keyId, cost] of this.#sums.costByKey(firstDay)) {
-        costs.set(keyId, (costs.get(keyId) ?? 0) + cost)
-      }
-      return costs
+      const stored: Map<string, number>[] = []
+      for (const day of firstDays) stored.push(await readCosts(this.#deps.store.db, day))
+      await meanwhile?.()
+      return stored.map((costs, at) => addCosts(costs, this.#sums.costByKey(firstDays[at] ?? '')))
     })
   }
 
@@ -160,4 +166,12 @@ class Ledger implements UsageLedger {
     const heir = this.#heirs.get(keyId)
     return heir === undefined ? keyId : this.#heirOf(heir)
   }
+}
+
+function addCosts(
+  costs: Map<string, number>,
+  more: ReadonlyMap<string, number>,
+): Map<string, number> {
+  for (const [keyId, cost] of more) costs.set(keyId, (costs.get(keyId) ?? 0) + cost)
+  return costs
 }

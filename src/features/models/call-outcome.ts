@@ -68,7 +68,8 @@ export function accountFor(subject: CallSubject, outcome: CallOutcome): UsageRec
 /** What the upstream reported; where an answer went out without a report, an estimate; nothing for what failed. */
 function chargeFor(plan: RequestPlan, outcome: CallOutcome): Charge {
   const usage = outcome.usage ?? estimateOf(plan, outcome)
-  const source = outcome.usage !== undefined ? 'reported' : usage !== undefined ? 'estimated' : 'absent'
+  const source =
+    outcome.usage !== undefined ? 'reported' : usage !== undefined ? 'estimated' : 'absent'
   const isAnswered = outcome.status >= 200 && outcome.status < 300
   if (outcome.target === undefined || !isAnswered) return { usage, source, costNanoUsd: null }
   const priced = usage ?? { inputTokens: 0, outputTokens: 0, cachedTokens: 0 }

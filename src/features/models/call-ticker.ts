@@ -1,6 +1,8 @@
 /** Something that runs for a while and wants to be looked at about once a second. */
 interface Ticking {
   tick(now: number): void
+  /** Ends at once, because the process does. */
+  stop(): void
 }
 
 const tickMs = 1_000
@@ -9,6 +11,7 @@ const tickMs = 1_000
 export interface CallTicker extends Disposable {
   add(call: Ticking): void
   remove(call: Ticking): void
+  stopAll(): void
   readonly running: number
 }
 
@@ -22,6 +25,9 @@ export function createCallTicker(): CallTicker {
   return {
     add: (call) => void calls.add(call),
     remove: (call) => void calls.delete(call),
+    stopAll() {
+      for (const call of calls) call.stop()
+    },
     get running() {
       return calls.size
     },

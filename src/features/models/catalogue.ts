@@ -29,8 +29,8 @@ export interface Catalogue {
   reload(workspaceId: string): Promise<void>
   /** Reads everything again: after a change of the configuration. */
   reloadAll(): Promise<void>
-  /** Hears after each swap of a workspace. Returns the function that ends it. */
-  onChange(workspaceId: string, listener: () => void): () => void
+  /** Calls back with each workspace that was swapped. Returns the function that ends it. */
+  onChange(listener: (workspaceId: string) => void): () => void
 }
 
 const noRows: WorkspaceRows = { providers: [], aliases: [] }
@@ -42,7 +42,7 @@ export async function openCatalogue(
 ): Promise<Catalogue> {
   const { store } = deps
   const compile = createWorkspaceCompiler(deps, config)
-  const changes = createChangeSignal()
+  const listeners = new Set<(workspaceId: string) => void>()
   let empty = compile(noRows, undefined)
   let workspaces = new Map<string, WorkspaceCatalogue>()
   // Reloads run one after the other: a later one must never be overtaken by the older rows of an earlier one.
@@ -58,16 +58,21 @@ export async function openCatalogue(
     const rows = await readRows(store, workspaceId)
     if (rows.providers.length === 0 && rows.aliases.length === 0) workspaces.delete(workspaceId)
     else workspaces.set(workspaceId, compile(rows, workspaces.get(workspaceId)))
-    changes.announce(workspaceId)
+    announce(workspaceId)
   }
 
   async function loadAll(): Promise<void> {
     const byWorkspace = groupByWorkspace(await readRows(store))
     const compiled = new Map<string, WorkspaceCatalogue>()
     for (const [id, rows] of byWorkspace) compiled.set(id, compile(rows, workspaces.get(id)))
+    const affected = new Set([...workspaces.keys(), ...compiled.keys()])
     empty = compile(noRows, undefined)
     workspaces = compiled
-    changes.announceAll()
+    affected.forEach(announce)
+  }
+
+  function announce(workspaceId: string): void {
+    for (const listener of listeners) listener(workspaceId)
   }
 
   const workspace = (id: string): WorkspaceCatalogue => workspaces.get(id) ?? empty
@@ -80,7 +85,10 @@ export async function openCatalogue(
     workspace,
     reload: (workspaceId) => afterLastReload(() => load(workspaceId)),
     reloadAll: () => afterLastReload(loadAll),
-    onChange: (workspaceId, listener) => changes.listen(workspaceId, listener),
+    onChange(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
   }
 }
 
@@ -105,25 +113,4 @@ function groupByWorkspace({ providers, aliases }: WorkspaceRows): Map<string, Wo
     grouped.set(id, { providers: providersOf.get(id) ?? [], aliases: aliasesOf.get(id) ?? [] })
   }
   return grouped
-}
-
-function createChangeSignal() {
-  const listeners = new Map<string, Set<() => void>>()
-  const announce = (workspaceId: string): void => {
-    for (const listener of listeners.get(workspaceId) ?? []) listener()
-  }
-  return {
-    announce,
-    announceAll: () => [...listeners.keys()].forEach(announce),
-    listen(workspaceId: string, listener: () => void): () => void {
-      const others = listeners.get(workspaceId) ?? new Set()
-      listeners.set(workspaceId, others.add(listener))
-      return () => {
-        others.delete(listener)
-        if (others.size === 0 && listeners.get(workspaceId) === others) {
-          listeners.delete(workspaceId)
-        }
-      }
-    },
-  }
 }

@@ -8,7 +8,7 @@ export class CredentialMask implements BodyTransform {
   readonly #secret: Buffer
   readonly #mask: Buffer
   /** The end of what has come, where an occurrence may have begun. */
-  #carried = Buffer.alloc(0)
+  #carried: Buffer = Buffer.alloc(0)
 
   constructor(secret: string) {
     this.#secret = Buffer.from(secret)

@@ -4,8 +4,9 @@ import type { Live } from '../../lib/live.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Exchange } from '../../net/exchange.ts'
 import { ClientGone } from '../../net/request-body.ts'
+import { cachedOutcome } from './answer-copies.ts'
 import type { AnswerCopies } from './answer-copies.ts'
-import { estimateInputTokens } from './anthropic/count-tokens.ts'
+import { estimateTokens } from './anthropic/count-tokens.ts'
 import { errorBody } from './api-errors.ts'
 import { accountFor } from './call-outcome.ts'
 import type { CallSubject } from './call-outcome.ts'
@@ -16,6 +17,7 @@ import { ModelCall } from './model-call.ts'
 import { answerModelList } from './model-list.ts'
 import { estimateNanoUsd } from './prices.ts'
 import type { RequestPlan } from './request-plan.ts'
+import type { CachedResponse } from './response-cache.ts'
 import { readPlan } from './request-reader.ts'
 import type { ReaderDependencies } from './request-reader.ts'
 import { surfaceOf } from './surfaces.ts'
@@ -47,7 +49,8 @@ export function createGateway(dependencies: GatewayDependencies): Gateway {
     const surface = surfaceOf(exchange.req.method ?? 'GET', rest)
     serve(dependencies, { exchange, rest, surface }).catch((error: unknown) => {
       if (error instanceof ClientGone) return exchange.res.destroy()
-      if (!(error instanceof AppError)) log.error({ err: error, id: exchange.id }, 'model request failed')
+      if (!(error instanceof AppError))
+        log.error({ err: error, id: exchange.id }, 'model request failed')
       return refuse(exchange, familyOf(exchange, surface), error)
     })
   }
@@ -70,7 +73,7 @@ async function serve(dependencies: GatewayDependencies, request: Request): Promi
   refuseUnpriced(caller, plan)
   refuseUntranslatable(plan)
   if (plan.surface.name === 'messages/count_tokens' && isTranslated(plan)) {
-    return answerJson(exchange, { input_tokens: estimateInputTokens(plan.original as Buffer) })
+    return answerJson(exchange, estimateTokens(plan.original ?? Buffer.alloc(0)))
   }
   const admission = access.admit(caller, estimateFor(plan))
   const granted = admission instanceof Promise ? await admission : admission
@@ -89,8 +92,13 @@ function call(dependencies: GatewayDependencies, granted: GrantedRequest): void 
   const { access, copies, ticker } = dependencies
   const { exchange, caller, plan, admission } = granted
   const subject: CallSubject = { requestId: exchange.id, caller, plan, admission }
-  const observer = copies.open(subject, exchange)
-  if (observer === 'answered') return
+  const copy = copies.find(subject, exchange)
+  if (copy !== undefined) {
+    replay(copy, exchange, admission)
+    access.recordUsage(accountFor(subject, cachedOutcome(copy, exchange)))
+    return
+  }
+  const observer = copies.observe(subject, exchange)
   const running = new ModelCall(dependencies, {
     exchange,
     plan,
@@ -105,8 +113,18 @@ function call(dependencies: GatewayDependencies, granted: GrantedRequest): void 
   running.start()
 }
 
+function replay(copy: CachedResponse, { res, id }: Exchange, admission: Admission): void {
+  const own = ['x-gateway-request-id', id, 'x-request-id', id, 'x-cache', 'HIT']
+  res.writeHead(copy.status, [...copy.headers, ...own, ...admission.headers])
+  for (const chunk of copy.chunks) res.write(chunk)
+  res.end()
+}
+
 function isModelList({ req }: Exchange, rest: string): boolean {
-  return (req.method === 'GET' || req.method === 'HEAD') && (rest === 'models' || rest.startsWith('models/'))
+  return (
+    (req.method === 'GET' || req.method === 'HEAD') &&
+    (rest === 'models' || rest.startsWith('models/'))
+  )
 }
 
 /** Anthropic's clients name the version of its API in every request. */
@@ -128,11 +146,16 @@ function refuseUnpriced(caller: Caller, plan: RequestPlan): void {
   const spends = plan.asked !== null || plan.method === 'POST'
   if (!caller.refusesUnpriced || !spends) return
   if (plan.resolution.targets.every((target) => target.price !== null)) return
-  throw new AppError('model_unpriced', `The model "${plan.asked ?? ''}" has no price, and the key has a budget.`)
+  throw new AppError(
+    'model_unpriced',
+    `The model "${plan.asked ?? ''}" has no price, and the key has a budget.`,
+  )
 }
 
 function isTranslated(plan: RequestPlan): boolean {
-  return plan.surface.family === 'anthropic' && plan.resolution.targets[0]?.provider.kind !== 'anthropic'
+  return (
+    plan.surface.family === 'anthropic' && plan.resolution.targets[0]?.provider.kind !== 'anthropic'
+  )
 }
 
 /** What cannot be said to a provider is refused here, before anything is reserved for it. */

@@ -3,9 +3,9 @@ import { AppError } from '../../lib/errors.ts'
 import type { Live } from '../../lib/live.ts'
 import type { Exchange } from '../../net/exchange.ts'
 import type { OutboundExchange, OutboundFailure, ResponseSink } from '../../net/outbound.ts'
-import { transformFor } from './answer-transform.ts'
+import { shapeOf } from './answer-shape.ts'
+import type { AnswerShape } from './answer-shape.ts'
 import { errorBody, streamErrorEvent } from './api-errors.ts'
-import type { BodyTransform } from './body-transform.ts'
 import type { CallOutcome } from './call-outcome.ts'
 import { ClientResponse } from './client-response.ts'
 import { inspectFirstEvent } from './first-event.ts'
@@ -14,6 +14,9 @@ import type { Target } from './resolve.ts'
 import { isEventStream, toClientHeaders } from './response-headers.ts'
 import type { Attempt, TargetWalk } from './target-walk.ts'
 import { UsageTap } from './usage-tap.ts'
+
+/** An answer that has to be rewritten as a whole is held in memory, up to here. */
+const rewrittenBytesMax = 32 * 1024 * 1024
 
 /** What all calls share. */
 export interface CallDependencies {
@@ -24,6 +27,8 @@ export interface CallDependencies {
 
 /** Follows the bytes of an answer that goes to the client, to keep a copy. */
 export interface AnswerObserver {
+  /** Said to the client beside the answer's own headers, as a flat list. */
+  readonly headers: readonly string[]
   begun(status: number, headers: readonly string[]): void
   chunk(bytes: Buffer): void
   /** The answer is complete, or was broken off. */
@@ -54,7 +59,9 @@ export class ModelCall implements ResponseSink {
   #upstream: OutboundExchange | undefined
   #attempt: Attempt | undefined
   #attempts = 0
-  #transform: BodyTransform | undefined
+  #shape: AnswerShape | undefined
+  /** A body that can only be rewritten as a whole, with the head it will get. */
+  #collected: { readonly headers: string[]; readonly chunks: Buffer[]; size: number } | undefined
   #tap: UsageTap | undefined
   /** The beginning of a stream, held back until it shows that the upstream really answers. */
   #held: Buffer | undefined
@@ -90,6 +97,12 @@ export class ModelCall implements ResponseSink {
     }
   }
 
+  /** Breaks the call off because the process ends. */
+  stop(): void {
+    this.#upstream?.abort()
+    this.#fail(new AppError('overloaded', 'Portico is shutting down.'))
+  }
+
   onStart(status: number, headers: string[]): void {
     const attempt = this.#attempt as Attempt
     const isFailure = this.#request.walk.answered(attempt, status, headers)
@@ -109,8 +122,11 @@ export class ModelCall implements ResponseSink {
     this.#firstByteAt ??= performance.now()
     if (this.#held !== undefined) return this.#hold(chunk)
     this.#tap?.push(chunk)
-    const bytes = this.#transform === undefined ? chunk : this.#transform.push(chunk)
-    return this.#write(bytes)
+    if (this.#collected !== undefined) return this.#collect(this.#collected, chunk)
+    const transform = this.#shape?.transform
+    const isFlowing = this.#write(transform === undefined ? chunk : transform.push(chunk))
+    if (this.#shape?.hasFailed?.() === true) this.#endBadly()
+    return isFlowing
   }
 
   onEnd(): void {
@@ -119,7 +135,10 @@ export class ModelCall implements ResponseSink {
       this.onFailure({ phase: 'body', kind: 'broken', cause: new Error('the stream was empty') })
       return
     }
-    if (this.#transform !== undefined) this.#write(this.#transform.end())
+    if (this.#collected !== undefined) return this.#answerCollected(this.#collected)
+    const transform = this.#shape?.transform
+    if (transform !== undefined) this.#write(transform.end())
+    if (this.#shape?.hasFailed?.() === true) return this.#endBadly()
     this.#finish({ abortedBy: null, error: undefined, isComplete: true })
     this.#response.end()
   }
@@ -142,7 +161,8 @@ export class ModelCall implements ResponseSink {
 
   #tryNext(last: AppError | undefined): void {
     const next = this.#request.walk.next()
-    if (next === undefined) this.#fail(last ?? new AppError('upstream_failed', 'No provider answered.'))
+    if (next === undefined)
+      this.#fail(last ?? new AppError('upstream_failed', 'No provider answered.'))
     else if (next instanceof AppError) this.#fail(last ?? next)
     else this.#send(next)
   }
@@ -151,6 +171,7 @@ export class ModelCall implements ResponseSink {
     this.#attempt = attempt
     this.#attempts += 1
     this.#held = undefined
+    this.#collected = undefined
     const { note } = this.#request.exchange
     note.provider = attempt.target.provider.name
     this.#upstream = attempt.upstream.send(attempt.outbound, this)
@@ -160,12 +181,12 @@ export class ModelCall implements ResponseSink {
     this.#status = status
     const isStream = isEventStream(headers)
     const { plan, exchange, observer } = this.#request
-    const answer = transformFor(attempt, { plan, status, headers, requestId: exchange.id })
-    this.#transform = answer.transform
-    this.#tap = answer.isReadable ? new UsageTap() : undefined
+    const shape = shapeOf(attempt, { plan, status, headers, requestId: exchange.id })
+    this.#shape = shape
+    this.#tap = shape.isReadable ? new UsageTap() : undefined
     const isAnswering = isStream && status === 200
     // A stream may still turn out to be an error: its head goes out now, its beginning when it has shown itself.
-    if (isAnswering && answer.isReadable) this.#held = Buffer.alloc(0)
+    if (isAnswering && shape.isReadable) this.#held = Buffer.alloc(0)
     if (this.#response.hasBegun) {
       if (isAnswering) return
       this.#upstream?.abort()
@@ -177,10 +198,37 @@ export class ModelCall implements ResponseSink {
       resolvedModel: plan.asked === null ? null : attempt.target.model,
       isEventStream: isStream,
       family: plan.surface.family,
-      replacedType: answer.replacedType,
+      replacedType: shape.replacedType,
     })
+    if (observer !== undefined) out.push(...observer.headers)
+    if (shape.rewrite !== undefined) {
+      this.#collected = { headers: out, chunks: [], size: 0 }
+      return
+    }
     this.#response.begin(status, out, { isEventStream: isStream })
     observer?.begun(status, out)
+  }
+
+  #collect(collected: { chunks: Buffer[]; size: number }, chunk: Buffer): boolean {
+    collected.chunks.push(chunk)
+    collected.size += chunk.length
+    if (collected.size > rewrittenBytesMax) {
+      this.#upstream?.abort()
+      this.#fail(new AppError('upstream_failed', 'The answer is too long to be translated.'))
+    }
+    return true
+  }
+
+  #answerCollected({ headers, chunks }: { headers: string[]; chunks: Buffer[] }): void {
+    const body = this.#shape?.rewrite?.(Buffer.concat(chunks))
+    if (body === undefined || body instanceof AppError) {
+      this.#fail(body ?? new AppError('internal_error', 'There is nothing to rewrite.'))
+      return
+    }
+    this.#request.observer?.begun(this.#status, headers)
+    this.#request.observer?.chunk(body)
+    this.#finish({ abortedBy: null, error: undefined, isComplete: true })
+    this.#response.answer(this.#status, headers, body)
   }
 
   /** Waits for the first event with data, then passes on what was held, or tries another target. */
@@ -224,15 +272,28 @@ export class ModelCall implements ResponseSink {
       const isReadableStream = this.#response.isEventStream && this.#tap !== undefined
       const interrupted = new AppError('stream_interrupted', error.message, { cause: error })
       this.#response.breakOff(
-        isReadableStream ? streamErrorEvent(plan.surface.dialect, interrupted, exchange.id) : undefined,
+        isReadableStream
+          ? streamErrorEvent(plan.surface.dialect, interrupted, exchange.id)
+          : undefined,
       )
       return
     }
     const final = this.#attempts > 1 ? withoutRetry(error) : error
     const answer = errorBody(plan.surface.family, final, exchange.id)
     this.#status = answer.status
-    this.#finish({ abortedBy: this.#attempts > 0 ? abortedBy : null, error: final, isComplete: false })
+    this.#finish({
+      abortedBy: this.#attempts > 0 ? abortedBy : null,
+      error: final,
+      isComplete: false,
+    })
     this.#response.answer(answer.status, answer.headers, answer.body)
+  }
+
+  /** The answer has told of its own failure already; what is left is not to let it look complete. */
+  #endBadly(): void {
+    this.#upstream?.abort()
+    this.#finish({ abortedBy: 'upstream', error: undefined, isComplete: false })
+    this.#response.breakOff(Buffer.alloc(0))
   }
 
   #finish(end: Pick<CallOutcome, 'abortedBy' | 'error' | 'isComplete'>): void {

@@ -43,7 +43,10 @@ function notAllowed(model: string | undefined): AppError {
     : new AppError('model_not_allowed', `This key may not call the model "${model}".`)
 }
 
-function namedProvider(catalogue: Catalogue, { exchange, caller }: Selection): Provider | undefined {
+function namedProvider(
+  catalogue: Catalogue,
+  { exchange, caller }: Selection,
+): Provider | undefined {
   const name = exchange.req.headers[providerHeader]
   if (typeof name !== 'string') return undefined
   const provider = catalogue.provider(caller.workspaceId, name)
@@ -57,7 +60,8 @@ function namedProvider(catalogue: Catalogue, { exchange, caller }: Selection): P
 function impliedProvider(catalogue: Catalogue, { caller, holder }: Selection): Provider {
   const { workspaceId, defaultProviderId } = caller
   for (const id of [holder, defaultProviderId]) {
-    const provider = id === undefined || id === null ? undefined : catalogue.provider(workspaceId, id)
+    const provider =
+      id === undefined || id === null ? undefined : catalogue.provider(workspaceId, id)
     if (provider !== undefined) return provider
   }
   const candidates = [...catalogue.workspace(workspaceId).providers.values()].filter(

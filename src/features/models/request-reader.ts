@@ -10,7 +10,6 @@ import { translateRequest } from './anthropic/request-translation.ts'
 import type { Caller } from './caller.ts'
 import type { Catalogue, Resolution, Target } from './catalogue.ts'
 import { readFormRequest } from './form-request.ts'
-import type { ObjectHolders } from './object-holders.ts'
 import { selectTargets } from './provider-selection.ts'
 import { estimateTokens } from './request-estimate.ts'
 import { readJsonRequest, rewriteJsonRequest } from './request-json.ts'
@@ -18,6 +17,12 @@ import type { JsonRequest } from './request-json.ts'
 import type { RequestPlan, TranslatedRequest } from './request-plan.ts'
 import { headerOf } from './response-headers.ts'
 import type { Surface } from './surfaces.ts'
+
+/** Knows which provider holds an object that a client made through us. */
+export interface ObjectHolders {
+  /** Id of the provider that holds the object named in the path, where one is and it is known. */
+  of(workspaceId: string, rest: string): Promise<string | undefined>
+}
 
 /** What reading a request needs. */
 export interface ReaderDependencies {
@@ -62,13 +67,17 @@ async function readJsonPlan(
 ): Promise<RequestPlan> {
   const { exchange, caller, surface } = call
   const { modelBodyBytesMax, bodyTimeoutMs } = limits()
-  const bytes = await readBody(exchange.req, { bytesMax: modelBodyBytesMax, stallMs: bodyTimeoutMs })
+  const bytes = await readBody(exchange.req, {
+    bytesMax: modelBodyBytesMax,
+    stallMs: bodyTimeoutMs,
+  })
   const json = readJsonRequest(bytes)
   const model = json.model
   if (model === undefined && surface.body === 'json' && surface.name !== 'moderations') {
     throw new AppError('invalid_request', 'The body names no model.', { param: 'model' })
   }
-  const holder = surface.body === 'opaque' ? await holders.of(caller.workspaceId, call.rest) : undefined
+  const holder =
+    surface.body === 'opaque' ? await holders.of(caller.workspaceId, call.rest) : undefined
   const resolution = selectTargets(catalogue, { exchange, caller, model, holder })
   const headers = withoutEncoding(
     forwardRequestHeaders(exchange.req.rawHeaders, { acceptEncoding: 'identity' }),

@@ -27,7 +27,10 @@ export function headerOf(headers: readonly string[], name: string): string | und
 }
 
 /** The headers of an answer as the client gets them, as a flat list. */
-export function toClientHeaders(headers: readonly string[], options: ClientHeaderOptions): string[] {
+export function toClientHeaders(
+  headers: readonly string[],
+  options: ClientHeaderOptions,
+): string[] {
   const passed = forwardResponseHeaders(headers)
   const isReframed = options.isEventStream || options.replacedType !== undefined
   const out = isReframed ? withoutFraming(passed, options) : passed

@@ -55,7 +55,11 @@ export function createTargetWalk(
   function prepare(target: Target, credential: Credential): Attempt {
     const { provider } = target
     const injectsUsage =
-      needsUsage && plan.isStream && plan.surface.hasStreamOptions && !plan.includesUsage && provider.options.injectUsage
+      needsUsage &&
+      plan.isStream &&
+      plan.surface.hasStreamOptions &&
+      !plan.includesUsage &&
+      provider.options.injectUsage
     const isTranslated = plan.surface.family === 'anthropic' && provider.kind !== 'anthropic'
     const request = isTranslated
       ? plan.translated(target)
@@ -70,7 +74,10 @@ export function createTargetWalk(
       outbound: {
         method: plan.method,
         path: upstreamPath(provider, { rest: request.rest, search: plan.search, model }),
-        headers: providerHeaders(provider, credential, { surface: plan.surface, headers: request.headers }),
+        headers: providerHeaders(provider, credential, {
+          surface: plan.surface,
+          headers: request.headers,
+        }),
         body: request.body,
       },
     }

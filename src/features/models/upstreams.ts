@@ -30,7 +30,9 @@ export function createUpstreams({ builtin, lookupFor }: UpstreamsDependencies): 
   const closing = new Set<Promise<void>>()
 
   function close(entry: Entry): void {
-    const closed = entry.upstream[Symbol.asyncDispose]().finally(() => closing.delete(closed))
+    const closed = Promise.resolve(entry.upstream[Symbol.asyncDispose]()).finally(() =>
+      closing.delete(closed),
+    )
     closing.add(closed)
   }
 

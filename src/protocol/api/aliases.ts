@@ -59,7 +59,6 @@ export const ResolveQuery = z.strictObject({
     .string()
     .optional()
     .describe('Id of the key to answer for; the asking one where left out.'),
-  workspace: z.string().optional(),
 })
 
 /** Answer of `GET /api/aliases/resolve`: where a request for the model would go, or why it would be refused. */

@@ -18,7 +18,9 @@ export const AuditEntryView = z.object({
   action: z.string(),
   targetType: z.string(),
   targetId: z.string(),
-  before: z.unknown().describe('The object before; null when it did not exist. Secrets are masked.'),
+  before: z
+    .unknown()
+    .describe('The object before; null when it did not exist. Secrets are masked.'),
   after: z.unknown().describe('The object after; null when it was deleted. Secrets are masked.'),
   requestId: z.string(),
   ip: z.string(),

@@ -166,7 +166,10 @@ export const NewProvider = z
   })
   .refine(hasOneKindOfCredential, { error: 'give apiKey or apiKeys, not both', path: ['apiKeys'] })
 
-/** Body of `PATCH /api/providers/{id}`: what is left out stays; a list or an object that is given replaces the old one. */
+/**
+ * Body of `PATCH /api/providers/{id}`: what is left out stays; a list or an object that is given replaces the old one.
+ * A header value of `[secret]` keeps the stored one. With a base URL of another origin secrets have to be given again.
+ */
 export const ProviderChange = z
   .strictObject(changeable)
   .partial()
@@ -196,7 +199,9 @@ export const ProviderView = z.object({
   options: ProviderOptions,
   allowPrivate: z.boolean(),
   health: z.object({
-    state: z.enum(['ready', 'cooling', 'disabled']),
+    state: z
+      .enum(['ready', 'cooling', 'disabled', 'unreadable'])
+      .describe('`unreadable`: its credentials were sealed with a master key that is gone.'),
     retryInMs: z.number().describe('0 unless cooling.'),
   }),
   createdAt: z.string(),

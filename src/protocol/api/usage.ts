@@ -37,7 +37,9 @@ export const UsageReport = z.object({
   total: UsageSums,
   usage: z.array(
     UsageSums.extend({
-      group: z.string().describe('The day, key id, model or provider id; empty where there was none.'),
+      group: z
+        .string()
+        .describe('The day, key id, model or provider id; empty where there was none.'),
     }),
   ),
 })

@@ -22,3 +22,6 @@ export const WorkspaceQuery = z.strictObject({
 
 /** Path of one object. */
 export const IdPath = z.strictObject({ id: z.string() })
+
+/** The answer to a deletion: no body. */
+export const Nothing = z.undefined()

@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
-import type { CreateTableBuilder, Transaction } from 'kysely'
-import type { Engine } from '../migrations.ts'
+import type { CreateTableBuilder } from 'kysely'
+import type { Engine, MigrationTransaction } from '../migrations.ts'
 
 /** Creates every table of the first version, and the workspace `default`. */
 export async function createInitialTables(
-  trx: Transaction<unknown>,
+  trx: MigrationTransaction,
   engine: Engine,
 ): Promise<void> {
   const table = createTableFactory(trx, engine)
@@ -23,7 +23,7 @@ type TableFactory = (name: string, columns: Columns) => TableDraft
 type TableDraft = CreateTableBuilder<string, string>
 
 /** Declares tables in the few column types that mean the same on both engines; a question mark allows null. */
-function createTableFactory(trx: Transaction<unknown>, engine: Engine): TableFactory {
+function createTableFactory(trx: MigrationTransaction, engine: Engine): TableFactory {
   const isSqlite = engine === 'sqlite'
   return (name, columns) => {
     let draft: TableDraft = trx.schema.createTable(name)
@@ -214,7 +214,7 @@ async function createRecords(table: TableFactory): Promise<void> {
   }).execute()
 }
 
-async function createIndexes(trx: Transaction<unknown>): Promise<void> {
+async function createIndexes(trx: MigrationTransaction): Promise<void> {
   const indexed = {
     usage: [['workspaceId', 'at'], ['keyId', 'at'], ['at']],
     usageDaily: [['workspaceId', 'day']],

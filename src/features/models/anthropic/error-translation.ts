@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { anthropicErrorType } from '../api-errors.ts'
 import { parseJson } from '../json-body.ts'
+import { maskSecrets } from '../secret-patterns.ts'
 
 /** Longer texts are pages of a proxy, not messages. */
 const messageLengthMax = 4096
@@ -62,7 +63,7 @@ export function translateErrorValue(value: unknown): AnthropicError | undefined 
   const { message, type, code } = error
   // Claude Code shortens the conversation by itself when it reads these words.
   const shown = code === 'context_length_exceeded' ? `prompt is too long: ${message}` : message
-  return { type: typeOf(type, code), message: shown.slice(0, messageLengthMax) }
+  return { type: typeOf(type, code), message: readable(shown) }
 }
 
 function typeOf(type: string | null | undefined, code: string | number | null | undefined): string {
@@ -72,5 +73,10 @@ function typeOf(type: string | null | undefined, code: string | number | null | 
 
 function plainMessage(text: string, status: number): string {
   const isMessage = text.trim() !== '' && text.length <= 1024 && !text.trimStart().startsWith('<')
-  return isMessage ? text.trim() : `The provider answered with status ${status}.`
+  return isMessage ? readable(text.trim()) : `The provider answered with status ${status}.`
+}
+
+/** Some servers repeat the credential they refuse. */
+function readable(message: string): string {
+  return maskSecrets(message).slice(0, messageLengthMax)
 }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { AppError } from '../../../lib/errors.ts'
 import { parseJson } from '../json-body.ts'
 import type { TokenUsage } from '../usage-tap.ts'
+import { translateErrorValue } from './error-translation.ts'
 import { ChatEnding, ChatUsage, messageId, translateEnding, translateUsage } from './chat-answer.ts'
 
 const ToolCall = z.object({
@@ -47,12 +48,15 @@ export interface TranslatedResponse {
  */
 export function translateResponse(body: Uint8Array, context: AnswerContext): TranslatedResponse {
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString()
-  const completion = ChatCompletion.safeParse(parseJson(text)).data
+  const value = parseJson(text)
+  const completion = ChatCompletion.safeParse(value).data
   const choice = completion?.choices[0]
   if (completion === undefined || choice === undefined) {
+    const error = translateErrorValue(value)
+    const said = error === undefined ? '' : `, but with an error: ${error.message}`
     throw new AppError(
       'upstream_failed',
-      'The provider answered with something other than a chat completion.',
+      `The provider did not answer with a chat completion${said}`,
     )
   }
   const { content, refusal, tool_calls: calls } = choice.message

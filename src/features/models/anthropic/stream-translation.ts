@@ -1,5 +1,6 @@
 import { AppError } from '../../../lib/errors.ts'
 import { streamErrorEvent } from '../api-errors.ts'
+import type { BodyTransform } from '../body-transform.ts'
 import { parseJson } from '../json-body.ts'
 import type { TokenUsage } from '../usage-tap.ts'
 import { messageId, translateEnding, translateUsage } from './chat-answer.ts'
@@ -10,14 +11,12 @@ import { EventDataReader } from './event-data.ts'
 import type { AnswerContext } from './response-translation.ts'
 
 /** How a stream has gone so far. `failed` ended in an error event; the connection is to be destroyed behind it. */
-export type StreamOutcome = 'running' | 'complete' | 'failed'
+type StreamOutcome = 'running' | 'complete' | 'failed'
 
 /** Turns the bytes of one chat/completions stream into those of an Anthropic stream. */
-export interface StreamTranslation {
-  /** What goes to the client for these bytes of the upstream, if anything. */
-  push(chunk: Uint8Array): Buffer | undefined
+export interface StreamTranslation extends BodyTransform {
   /** What is left to say when the upstream's body has ended: the closing events, or an error if it ended too early. */
-  end(): Buffer | undefined
+  end(): Buffer
   /** What the upstream has reported so far. */
   readonly usage: TokenUsage | undefined
   readonly outcome: StreamOutcome
@@ -52,13 +51,13 @@ class Translation implements StreamTranslation {
     this.#context = context
   }
 
-  push(chunk: Uint8Array): Buffer | undefined {
+  push(chunk: Buffer): Buffer {
     return this.#guarded(() => {
       for (const data of this.#reader.push(chunk)) this.#takeEvent(data)
     })
   }
 
-  end(): Buffer | undefined {
+  end(): Buffer {
     return this.#guarded(() => {
       if (this.#ending === undefined) {
         throw new AppError(
@@ -71,8 +70,8 @@ class Translation implements StreamTranslation {
   }
 
   /** Runs one step and takes its output; what goes wrong in it becomes the last event of the stream. */
-  #guarded(step: () => void): Buffer | undefined {
-    if (this.outcome !== 'running') return undefined
+  #guarded(step: () => void): Buffer {
+    if (this.outcome !== 'running') return Buffer.alloc(0)
     let problem: Buffer | undefined
     try {
       step()
@@ -82,8 +81,7 @@ class Translation implements StreamTranslation {
     }
     const out = Buffer.from(this.#out)
     this.#out = ''
-    if (problem !== undefined) return Buffer.concat([out, problem])
-    return out.length > 0 ? out : undefined
+    return problem === undefined ? out : Buffer.concat([out, problem])
   }
 
   #takeEvent(data: string): void {

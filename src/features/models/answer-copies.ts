@@ -1,0 +1,118 @@
+import type { Exchange } from '../../net/exchange.ts'
+import type { CallOutcome, CallSubject } from './call-outcome.ts'
+import type { AnswerObserver } from './model-call.ts'
+import type { PromptLog } from './prompt-log.ts'
+import type { CachedResponse, ResponseCache, ResponseRecorder } from './response-cache.ts'
+
+/** Keeps copies of answers for those who asked for it: to be given again, or to be read later. */
+export interface AnswerCopies {
+  /** A copy of the answer to exactly this call, where one may be used. */
+  find(subject: CallSubject, exchange: Exchange): CachedResponse | undefined
+  /** Follows the answer of a call that is made; undefined where nobody wants a copy. */
+  observe(subject: CallSubject, exchange: Exchange): AnswerObserver | undefined
+}
+
+/** The request header with which a client asks for the cache, whatever its key says: `on` or `off`. */
+const cacheHeader = 'x-gateway-cache'
+
+/** Creates the keeper of copies over the cache and the prompt log. */
+export function createAnswerCopies(deps: {
+  readonly cache: ResponseCache
+  readonly promptLog: PromptLog
+}): AnswerCopies {
+  const { cache, promptLog } = deps
+  return {
+    find(subject, exchange) {
+      const key = cacheKeyOf(cache, subject, exchange)
+      return key === undefined ? undefined : cache.get(key)
+    },
+    observe(subject, exchange) {
+      const key = cacheKeyOf(cache, subject, exchange)
+      const observers: AnswerObserver[] = []
+      if (key !== undefined) observers.push(recordingObserver(cache.recorder(key)))
+      if (subject.caller.logPrompts) observers.push(promptObserver(promptLog, subject))
+      return observers.length < 2 ? observers[0] : both(observers)
+    },
+  }
+}
+
+/** The answer that is given to a call which was answered from the cache. */
+export function cachedOutcome(
+  response: CachedResponse,
+  exchange: Exchange,
+): Omit<CallOutcome, 'target'> & { readonly target: undefined } {
+  return {
+    status: response.status,
+    target: undefined,
+    attempts: 0,
+    usage: undefined,
+    chunks: 0,
+    abortedBy: null,
+    error: undefined,
+    isComplete: true,
+    firstByteMs: null,
+    latencyMs: performance.now() - exchange.startedAt,
+  }
+}
+
+function cacheKeyOf(
+  cache: ResponseCache,
+  { caller, plan }: CallSubject,
+  exchange: Exchange,
+): string | undefined {
+  const asked = exchange.req.headers[cacheHeader]
+  const isWanted = asked === 'on' || (caller.cacheResponses && asked !== 'off')
+  if (!isWanted || plan.original === undefined || plan.asked === null) return undefined
+  return cache.key({
+    workspaceId: caller.workspaceId,
+    keyId: caller.keyId,
+    method: plan.method,
+    route: plan.rest + plan.search,
+    headers: exchange.req.rawHeaders,
+    body: plan.original,
+  })
+}
+
+function recordingObserver(recorder: ResponseRecorder): AnswerObserver {
+  return {
+    headers: ['x-cache', 'MISS'],
+    begun: (status, headers) => recorder.start(status, headers),
+    chunk: (bytes) => recorder.chunk(bytes),
+    ended: (isComplete) => (isComplete ? recorder.end() : recorder.discard()),
+  }
+}
+
+function promptObserver(
+  promptLog: PromptLog,
+  { caller, plan, requestId }: CallSubject,
+): AnswerObserver {
+  const chunks: Buffer[] = []
+  let size = 0
+  return {
+    headers: [],
+    begun() {},
+    chunk(bytes) {
+      if (size < promptLog.sideBytesMax) chunks.push(bytes)
+      size += bytes.length
+    },
+    ended() {
+      promptLog.record({
+        workspaceId: caller.workspaceId,
+        keyId: caller.keyId,
+        requestId,
+        model: plan.asked ?? '',
+        request: plan.original ?? Buffer.alloc(0),
+        response: Buffer.concat(chunks),
+      })
+    },
+  }
+}
+
+function both(observers: readonly AnswerObserver[]): AnswerObserver {
+  return {
+    headers: observers.flatMap((observer) => observer.headers),
+    begun: (status, headers) => observers.forEach((observer) => observer.begun(status, headers)),
+    chunk: (bytes) => observers.forEach((observer) => observer.chunk(bytes)),
+    ended: (isComplete) => observers.forEach((observer) => observer.ended(isComplete)),
+  }
+}

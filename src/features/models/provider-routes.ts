@@ -1,0 +1,72 @@
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import {
+  NewProvider,
+  ProviderChange,
+  ProviderList,
+  ProviderReport,
+  ProviderView,
+} from '../../protocol/api/providers.ts'
+import { IdPath, WorkspaceQuery } from '../../protocol/api/workspaces.ts'
+import type { ProviderAdministration } from './provider-administration.ts'
+import { requesterOf } from './tenancy.ts'
+import type { ChooseWorkspace } from './tenancy.ts'
+
+const DeleteQuery = z.strictObject({
+  force: z
+    .stringbool()
+    .default(false)
+    .describe('Delete although aliases use the provider; they lose that target.'),
+})
+
+/** The routes `/api/providers`. */
+export function createProviderRoutes(
+  providers: ProviderAdministration,
+  chooseWorkspace: ChooseWorkspace,
+): FastifyPluginAsyncZod {
+  return async (app) => {
+    app.get(
+      '/api/providers',
+      { schema: { querystring: WorkspaceQuery, response: { 200: ProviderList } } },
+      async ({ principal, query }) => {
+        const workspaceId = chooseWorkspace(principal, query.workspace)
+        return { providers: await providers.list(workspaceId) }
+      },
+    )
+    app.post(
+      '/api/providers',
+      {
+        schema: { querystring: WorkspaceQuery, body: NewProvider, response: { 201: ProviderView } },
+      },
+      async (request, reply) => {
+        const { body, principal, query } = request
+        const workspaceId = chooseWorkspace(principal, body.workspaceId ?? query.workspace)
+        const created = await providers.create(requesterOf(request), workspaceId, body)
+        return reply.code(201).send(created)
+      },
+    )
+    app.get(
+      '/api/providers/:id',
+      { schema: { params: IdPath, response: { 200: ProviderView } } },
+      (request) => providers.get(requesterOf(request), request.params.id),
+    )
+    app.patch(
+      '/api/providers/:id',
+      { schema: { params: IdPath, body: ProviderChange, response: { 200: ProviderView } } },
+      (request) => providers.update(requesterOf(request), request.params.id, request.body),
+    )
+    app.delete(
+      '/api/providers/:id',
+      { schema: { params: IdPath, querystring: DeleteQuery, response: { 204: z.null() } } },
+      async (request, reply) => {
+        await providers.remove(requesterOf(request), request.params.id, request.query.force)
+        return reply.code(204).send(null)
+      },
+    )
+    app.post(
+      '/api/providers/:id/check',
+      { schema: { params: IdPath, response: { 200: ProviderReport } } },
+      (request) => providers.check(requesterOf(request), request.params.id),
+    )
+  }
+}

@@ -1,0 +1,75 @@
+import { createMemoryCounters } from '../cluster/memory-counters.ts'
+import type { Config } from '../config/schema.ts'
+import { openKeys } from '../features/keys/keys.ts'
+import type { Keys } from '../features/keys/keys.ts'
+import { keysRoutes } from '../features/keys/routes.ts'
+import { openModels } from '../features/models/models.ts'
+import type { Models } from '../features/models/models.ts'
+import { systemClock } from '../lib/clock.ts'
+import type { Live } from '../lib/live.ts'
+import type { Log } from '../lib/log.ts'
+import { loadMasterKeys } from '../store/master-keys.ts'
+import { createSecretBox } from '../store/secret-box.ts'
+import { openStore } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
+import { keysForModels, managementCarriers } from './keys-for-models.ts'
+import { createManagement } from './management.ts'
+import type { Management } from './management.ts'
+import type { ServerMetrics } from './metrics.ts'
+
+/** The features of Portico, opened and connected with each other. */
+export interface Features {
+  readonly store: Store
+  readonly keys: Keys
+  readonly models: Models
+  readonly management: Management
+  /** The admin key, when it was made just now. */
+  readonly generatedAdminKey: string | undefined
+}
+
+/**
+ * Opens the store and the features on it, and hands each what it needs of the others. They belong to `scope`.
+ * Throws what opening the store throws, and `invalid_config` for master keys.
+ */
+export async function openFeatures(
+  scope: AsyncDisposableStack,
+  config: Live<Config>,
+  { log, metrics }: { readonly log: Log; readonly metrics: ServerMetrics },
+): Promise<Features> {
+  const clock = systemClock
+  const { databaseUrl, dataDir, encryptionKey, previousEncryptionKeys, adminKey } = config()
+  const store = scope.use(await openStore({ databaseUrl: databaseUrl?.reveal(), dataDir, log }))
+  const secretBox = createSecretBox(
+    loadMasterKeys({ encryptionKey, previous: previousEncryptionKeys, dataDir }),
+  )
+  const counters = createMemoryCounters(clock)
+  const keys: Keys = scope.use(
+    await openKeys(
+      {
+        ...{ store, clock, log, secretBox, counters },
+        findProvider: (workspaceId, name) => models.findProvider(workspaceId, name),
+      },
+      () => ({ queryKeys: config().server.queryKeys, usage: config().usage }),
+    ),
+  )
+  const generatedAdminKey = await keys.ensureAdminKey(adminKey)
+  const models: Models = scope.use(
+    await openModels(
+      {
+        ...{ store, secretBox, clock, log },
+        ...keysForModels(keys, () => config().workspaces.open),
+        upstreamFailed: metrics.upstreamFailed,
+      },
+      { models: () => config().models, limits: () => config().limits },
+    ),
+  )
+  const management = scope.use(
+    await createManagement({
+      authenticate: (inbound) =>
+        keys.authenticate(inbound, { carriers: managementCarriers, scope: 'manage' }),
+      plugins: [keysRoutes({ store, keys }), models.routes],
+      bodyBytesMax: config().limits.jsonBytesMax,
+    }),
+  )
+  return { store, keys, models, management, generatedAdminKey }
+}
