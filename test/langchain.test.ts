@@ -17,7 +17,7 @@ test('invokes a chat model', async () => {
 test('streams a chat model and gets its usage', async () => {
   await using gateway = await startGateway()
   const chunks = await Array.fromAsync(await connect(gateway).stream('Say hello'))
-  expect(chunks.map((chunk) => chunk.content).join('')).toBe('Hello there!')
+  expect(chunks.map((chunk) => chunk.text).join('')).toBe('Hello there!')
   expect(chunks.map((chunk) => chunk.usage_metadata)).toContainEqual(
     expect.objectContaining({ total_tokens: 13 }),
   )

@@ -26,6 +26,19 @@ test('says what to do about an error, the more specific advice first', () => {
   )
 })
 
+test('lets the system explain what it refuses, without a stack', () => {
+  const error = Object.assign(
+    new Error('listen EADDRINUSE: address already in use 127.0.0.1:8437'),
+    {
+      code: 'EADDRINUSE',
+      syscall: 'listen',
+    },
+  )
+  expect(report(error).text).toBe(
+    'portico: listen EADDRINUSE: address already in use 127.0.0.1:8437',
+  )
+})
+
 test('shows an unforeseen error as it is, and asks for exit code 1', () => {
   const error = new Error('surprise')
   expect(report(error)).toEqual({ exitCode: 1, text: String(error) })

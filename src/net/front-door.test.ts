@@ -131,9 +131,11 @@ describe('S29 hosts', () => {
     'lan.example:9001',
     '0x7f.1',
   ])('refuses %s with 421', async (host) => {
-    expect(await door.send(['GET / HTTP/1.1', `Host: ${host}`, 'Connection: close'])).toMatchObject({
-      status: 421,
-    })
+    expect(await door.send(['GET / HTTP/1.1', `Host: ${host}`, 'Connection: close'])).toMatchObject(
+      {
+        status: 421,
+      },
+    )
   })
 
   test.each([
@@ -145,19 +147,21 @@ describe('S29 hosts', () => {
     'gateway.example',
     'lan.example:9000',
   ])('serves %s', async (host) => {
-    expect(await door.send(['GET / HTTP/1.1', `Host: ${host}`, 'Connection: close'])).toMatchObject({
-      status: 200,
-    })
+    expect(await door.send(['GET / HTTP/1.1', `Host: ${host}`, 'Connection: close'])).toMatchObject(
+      {
+        status: 200,
+      },
+    )
   })
 
   test('follows a change of the configuration at once', async () => {
-    expect((await door.send(['GET / HTTP/1.1', 'Host: new.example', 'Connection: close'])).status).toBe(
-      421,
-    )
+    expect(
+      (await door.send(['GET / HTTP/1.1', 'Host: new.example', 'Connection: close'])).status,
+    ).toBe(421)
     door.configure({ allowedHosts: ['*.example'] })
-    expect((await door.send(['GET / HTTP/1.1', 'Host: new.example', 'Connection: close'])).status).toBe(
-      200,
-    )
+    expect(
+      (await door.send(['GET / HTTP/1.1', 'Host: new.example', 'Connection: close'])).status,
+    ).toBe(200)
   })
 })
 
@@ -187,9 +191,9 @@ describe('S28 upgrades', () => {
   test('refuses a handshake with a body, and one for a foreign host', async () => {
     expect((await upgrade('Content-Length: 3')).status).toBe(400)
     expect((await upgrade('Transfer-Encoding: chunked')).status).toBe(400)
-    expect((await door.send([handshake[0], 'Host: evil.example', ...handshake.slice(2)])).status).toBe(
-      421,
-    )
+    expect(
+      (await door.send([handshake[0], 'Host: evil.example', ...handshake.slice(2)])).status,
+    ).toBe(421)
     expect(door.upgrades).toEqual([])
   })
 

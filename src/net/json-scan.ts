@@ -38,26 +38,34 @@ export function scanObject(
   keys: ReadonlySet<string>,
 ): readonly ScannedMember[] | undefined {
   const members: ScannedMember[] = []
-  let at = skipSpace(bytes, 0)
-  if (bytes[at] !== openBrace) return undefined
-  at = skipSpace(bytes, at + 1)
-  if (bytes[at] === closeBrace) return isSpaceFrom(bytes, at + 1) ? members : undefined
-  for (;;) {
-    if (bytes[at] !== quote) return undefined
-    const keyEnd = skipString(bytes, at + 1)
-    if (keyEnd < 0) return undefined
-    const key = readKey(bytes, at, keyEnd, keys)
-    at = skipSpace(bytes, keyEnd)
-    if (bytes[at] !== colon) return undefined
-    const start = skipSpace(bytes, at + 1)
-    const end = skipValue(bytes, start)
-    if (end < 0) return undefined
-    if (key !== undefined) members.push({ key, start, end })
-    at = skipSpace(bytes, end)
-    if (bytes[at] === closeBrace) return isSpaceFrom(bytes, at + 1) ? members : undefined
+  const open = skipSpace(bytes, 0)
+  if (bytes[open] !== openBrace) return undefined
+  let at = skipSpace(bytes, open + 1)
+  let isClosed = bytes[at] === closeBrace
+  while (!isClosed) {
+    const member = scanMember(bytes, at)
+    if (member === undefined) return undefined
+    const key = keyAt(bytes, member.key)
+    if (key !== undefined && keys.has(key)) members.push({ key, ...member.value })
+    at = skipSpace(bytes, member.value.end)
+    isClosed = bytes[at] === closeBrace
+    if (isClosed) break
     if (bytes[at] !== comma) return undefined
     at = skipSpace(bytes, at + 1)
   }
+  return skipSpace(bytes, at + 1) === bytes.length ? members : undefined
+}
+
+/** One `"key": value`, where the key has to be. */
+function scanMember(bytes: Buffer, at: number): { key: ByteRange; value: ByteRange } | undefined {
+  if (bytes[at] !== quote) return undefined
+  const keyEnd = skipString(bytes, at + 1)
+  if (keyEnd < 0) return undefined
+  const separator = skipSpace(bytes, keyEnd)
+  if (bytes[separator] !== colon) return undefined
+  const start = skipSpace(bytes, separator + 1)
+  const end = skipValue(bytes, start)
+  return end < 0 ? undefined : { key: { start: at, end: keyEnd }, value: { start, end } }
 }
 
 /** Replaces the given ranges, which ascend and do not overlap, by `value`. */
@@ -76,15 +84,9 @@ export function spliceRanges(bytes: Buffer, ranges: readonly ByteRange[], value:
   return result
 }
 
-function readKey(
-  bytes: Buffer,
-  start: number,
-  end: number,
-  keys: ReadonlySet<string>,
-): string | undefined {
-  const raw = bytes.toString('utf8', start + 1, end - 1)
-  const key = raw.includes('\\') ? parseString(bytes, { start, end }) : raw
-  return key !== undefined && keys.has(key) ? key : undefined
+function keyAt(bytes: Buffer, range: ByteRange): string | undefined {
+  const raw = bytes.toString('utf8', range.start + 1, range.end - 1)
+  return raw.includes('\\') ? parseString(bytes, range) : raw
 }
 
 /** Decodes the JSON string at `range`, quotes included; `undefined` if it is none. */
@@ -104,10 +106,6 @@ function skipSpace(bytes: Buffer, from: number): number {
     if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return at
     at += 1
   }
-}
-
-function isSpaceFrom(bytes: Buffer, from: number): boolean {
-  return skipSpace(bytes, from) === bytes.length
 }
 
 /** Index after the closing quote of the string whose first character is at `from`; -1 if it never closes. */

@@ -46,7 +46,11 @@ export async function openFeatures(
   const keys: Keys = scope.use(
     await openKeys(
       {
-        ...{ store, clock, log, secretBox, counters },
+        store,
+        clock,
+        log,
+        secretBox,
+        counters,
         findProvider: (workspaceId, name) => models.findProvider(workspaceId, name),
       },
       () => ({ queryKeys: config().server.queryKeys, usage: config().usage }),
@@ -56,9 +60,12 @@ export async function openFeatures(
   const models: Models = scope.use(
     await openModels(
       {
-        ...{ store, secretBox, clock, log },
+        store,
+        secretBox,
+        clock,
+        log,
         ...keysForModels(keys, () => config().workspaces.open),
-        upstreamFailed: metrics.upstreamFailed,
+        upstreamFailed: (provider, kind) => metrics.upstreamFailed(provider, kind),
       },
       { models: () => config().models, limits: () => config().limits },
     ),
@@ -71,5 +78,6 @@ export async function openFeatures(
       bodyBytesMax: config().limits.jsonBytesMax,
     }),
   )
+  scope.defer(keys.onChange((workspaceId) => models.settings.keysChanged(workspaceId)))
   return { store, keys, models, management, generatedAdminKey }
 }

@@ -1,7 +1,10 @@
 import type { Keys } from '../features/keys/keys.ts'
 import type { LiveKey } from '../features/keys/live-key.ts'
+import type { AdministrationKeys } from '../features/models/administration.ts'
 import type { ModelsDependencies } from '../features/models/models.ts'
-import type { Carrier } from '../net/exchange.ts'
+import { AppError } from '../lib/errors.ts'
+import { hasScope } from '../lib/principal.ts'
+import type { Carrier, Exchange } from '../net/exchange.ts'
 
 /** Where clients of the models API carry their key. Its query is the upstream's; only contracts of other routes have keys in theirs. */
 const modelCarriers: ReadonlySet<Carrier> = new Set<Carrier>([
@@ -20,11 +23,11 @@ export const managementCarriers: ReadonlySet<Carrier> = new Set<Carrier>([
   'query',
 ])
 
-/** Hands the models feature what it needs of the keys feature. */
-export function keysForModels(
-  keys: Keys,
-  _isOpen: () => boolean,
-): Pick<ModelsDependencies, 'access' | 'chooseWorkspace'> {
+/** What the models feature is handed of the keys feature. */
+type KeysForModels = Pick<ModelsDependencies, 'access' | keyof AdministrationKeys>
+
+/** Hands the models feature what it needs of the keys feature. `isOpen`: any unknown settings id makes a workspace. */
+export function keysForModels(keys: Keys, isOpen: () => boolean): KeysForModels {
   const rule = { carriers: modelCarriers, scope: 'models:use' } as const
   return {
     access: {
@@ -34,5 +37,35 @@ export function keysForModels(
     },
     chooseWorkspace: (principal, asked) =>
       keys.workspaces.choose({ principal, actor: principal.keyId, requestId: '', ip: '' }, asked),
+    findKey: (keyId) => keys.findById(keyId),
+    settingsKeys: keys.textKeys,
+    settingsAccess: {
+      find: (exchange, listId) =>
+        isOpen() && keys.findByText(listId) === undefined
+          ? undefined
+          : ownerOf(keys, exchange, listId),
+      create: async (exchange, listId) =>
+        isOpen() ? keys.textKeys.openWorkspace(listId, authorOf(exchange)) : undefined,
+      isAllowed: ({ keyId }) => {
+        const key = keys.findById(keyId)
+        return key !== undefined && hasScope(key, 'manage') && key.standing(Date.now()) === 'usable'
+      },
+    },
   }
+}
+
+/** A settings id is a key in the path: it is judged like one in a header, failed attempts are counted alike. */
+function ownerOf(keys: Keys, exchange: Exchange, listId: string): LiveKey | undefined {
+  const credentials = [{ carrier: 'authorization', text: listId } as const]
+  const rule = { carriers: managementCarriers, scope: 'manage' } as const
+  try {
+    return keys.authenticate({ ...exchange, credentials }, rule)
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'invalid_api_key') return undefined
+    throw error
+  }
+}
+
+function authorOf({ id, ip }: Exchange): { actor: string; requestId: string; ip: string } {
+  return { actor: 'system', requestId: id, ip }
 }

@@ -66,6 +66,7 @@ export async function openListeners(
   const publicSide = createPublicSide({
     ...features,
     metrics,
+    dashboardUrl,
     cors: createCors(publicRules),
     findForeignOrigin: ({ req }) => findForeignOrigin(req, 'management'),
     openRoutes: new Map([

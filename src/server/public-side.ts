@@ -18,6 +18,7 @@ export interface PublicSideDependencies {
   readonly models: Models
   readonly management: Management
   readonly metrics: ServerMetrics
+  readonly dashboardUrl: string
   /** Pages and health that need no key, by path: the whole list of what a stranger can see. */
   readonly openRoutes: ReadonlyMap<string, () => Answer | Promise<Answer>>
   /** Sets the CORS headers of the data plane; false when it has answered a preflight. */
@@ -28,7 +29,8 @@ export interface PublicSideDependencies {
 
 /** Connects the paths of the public listener with the features. */
 export function createPublicSide(dependencies: PublicSideDependencies): ListenerHandlers {
-  const { keys, models, management, metrics, openRoutes, cors, findForeignOrigin } = dependencies
+  const { keys, models, management, metrics, openRoutes, dashboardUrl } = dependencies
+  const { cors, findForeignOrigin } = dependencies
 
   function serve(exchange: Exchange): boolean {
     const { method } = exchange.req
@@ -65,7 +67,11 @@ export function createPublicSide(dependencies: PublicSideDependencies): Listener
         else refuse(exchange, foreign)
       },
       server: serve,
-      settings: (exchange, key) => models.settings(exchange, key),
+      settings(exchange, key) {
+        if (exchange.path === '/not-found') models.settings.handleNotFound(exchange)
+        else if (wantsPage(exchange)) redirect(exchange, dashboardUrl)
+        else void models.settings.handle(exchange, key)
+      },
       notFound: (exchange) => refuse(exchange, new AppError('not_found', 'There is nothing here.')),
       upgradeNotFound({ socket, id }) {
         writeSocketError(socket, new AppError('not_found', 'There is no WebSocket here.'), id)
@@ -84,6 +90,26 @@ async function answer(exchange: Exchange, make: () => Answer | Promise<Answer>):
   )
   if (made instanceof AppError) refuse(exchange, made)
   else sendAnswer(exchange.res, made)
+}
+
+/** A browser that opens `/{key}`; programs of the settings contract ask for JSON, an event stream, or anything. */
+function wantsPage({ req }: Exchange): boolean {
+  return req.method === 'GET' && (req.headers.accept ?? '').includes('text/html')
+}
+
+/** Sends a browser to the dashboard, so that the key leaves its address bar and its history. */
+function redirect({ res }: Exchange, location: string): void {
+  res.writeHead(303, [
+    'location',
+    location,
+    'referrer-policy',
+    'no-referrer',
+    'cache-control',
+    'no-store',
+    'content-length',
+    '0',
+  ])
+  res.end()
 }
 
 function refuse(exchange: Exchange, error: AppError): void {

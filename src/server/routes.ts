@@ -46,7 +46,7 @@ export function createPublicRoutes(to: Destinations, apiSegments: ApiSegments): 
       if (rest !== undefined) to.models(exchange, rest)
       else if (to.server(exchange)) return
       else if (path.startsWith('/api/')) to.management(exchange)
-      else if (isSettings(path)) to.settings(exchange, path.slice(1))
+      else if (path === '/not-found' || isSettings(path)) to.settings(exchange, path.slice(1))
       else to.notFound(exchange)
     },
     onUpgrade(request) {

@@ -48,7 +48,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     metrics,
     isDraining: () => isDraining,
     accessLog: createAccessLog({
-      ...{ log, metrics, loggablePath },
+      log,
+      metrics,
+      loggablePath,
       isEnabled: () => current.log.access,
     }),
   })

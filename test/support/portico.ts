@@ -79,7 +79,7 @@ export async function startPortico(settings: Settings = {}): Promise<Portico> {
   const server = scope.use(
     await startServer({
       config: loadConfig({ env: {}, overrides }),
-      logDestination: { write: (line) => void lines.push(line) },
+      logTo: { write: (line) => void lines.push(line) },
     }),
   )
   const dispatcher = new Agent({ pipelining: 0 })

@@ -1,6 +1,7 @@
 import type { Exchange } from '../../net/exchange.ts'
 import type { CallOutcome, CallSubject } from './call-outcome.ts'
 import type { AnswerObserver } from './model-call.ts'
+import type { ObjectRoutes } from './object-routes.ts'
 import type { PromptLog } from './prompt-log.ts'
 import type { CachedResponse, ResponseCache, ResponseRecorder } from './response-cache.ts'
 
@@ -19,8 +20,9 @@ const cacheHeader = 'x-gateway-cache'
 export function createAnswerCopies(deps: {
   readonly cache: ResponseCache
   readonly promptLog: PromptLog
+  readonly holders: Pick<ObjectRoutes, 'remember'>
 }): AnswerCopies {
-  const { cache, promptLog } = deps
+  const { cache, promptLog, holders } = deps
   return {
     find(subject, exchange) {
       const key = cacheKeyOf(cache, subject, exchange)
@@ -30,6 +32,7 @@ export function createAnswerCopies(deps: {
       const key = cacheKeyOf(cache, subject, exchange)
       const observers: AnswerObserver[] = []
       if (key !== undefined) observers.push(recordingObserver(cache.recorder(key)))
+      if (makesObjects(subject)) observers.push(objectObserver(holders, subject))
       if (subject.caller.logPrompts) observers.push(promptObserver(promptLog, subject))
       return observers.length < 2 ? observers[0] : both(observers)
     },
@@ -108,11 +111,43 @@ function promptObserver(
   }
 }
 
+/** Routes whose answer is an object that later requests name: it has to be asked for where it was made. */
+const objectSurfaces: ReadonlySet<string> = new Set(['responses', 'files', 'batches', 'uploads'])
+
+/** The object's own id is the first one in the answer, whole or streamed. */
+const objectId = /"id"\s*:\s*"([^"\\]{1,256})"/
+const headBytesMax = 8 * 1024
+
+function makesObjects({ plan }: CallSubject): boolean {
+  return plan.method === 'POST' && objectSurfaces.has(plan.surface.name)
+}
+
+function objectObserver(
+  holders: Pick<ObjectRoutes, 'remember'>,
+  subject: CallSubject,
+): AnswerObserver {
+  const { workspaceId } = subject.caller
+  let head = ''
+  return {
+    headers: [],
+    begun() {},
+    chunk(bytes) {
+      if (head.length < headBytesMax) head += bytes.toString('latin1', 0, headBytesMax)
+    },
+    ended(_isComplete, target) {
+      const id = objectId.exec(head)?.[1]
+      if (id !== undefined && target !== undefined)
+        holders.remember(workspaceId, id, target.provider.id)
+    },
+  }
+}
+
 function both(observers: readonly AnswerObserver[]): AnswerObserver {
   return {
     headers: observers.flatMap((observer) => observer.headers),
     begun: (status, headers) => observers.forEach((observer) => observer.begun(status, headers)),
     chunk: (bytes) => observers.forEach((observer) => observer.chunk(bytes)),
-    ended: (isComplete) => observers.forEach((observer) => observer.ended(isComplete)),
+    ended: (isComplete, target) =>
+      observers.forEach((observer) => observer.ended(isComplete, target)),
   }
 }

@@ -39,11 +39,7 @@ interface Charge {
 export function accountFor(subject: CallSubject, outcome: CallOutcome): UsageRecord {
   const { admission, caller, plan, requestId } = subject
   const charge = chargeFor(plan, outcome)
-  if (charge.usage === undefined && charge.costNanoUsd === null) admission.release()
-  else {
-    const { inputTokens = 0, outputTokens = 0 } = charge.usage ?? {}
-    admission.settle({ tokens: inputTokens + outputTokens, costNanoUsd: charge.costNanoUsd ?? 0 })
-  }
+  settle(admission, charge)
   return {
     requestId,
     workspaceId: caller.workspaceId,
@@ -53,9 +49,7 @@ export function accountFor(subject: CallSubject, outcome: CallOutcome): UsageRec
     providerId: outcome.target?.provider.id ?? null,
     modelUsed: outcome.target?.model ?? null,
     status: outcome.status,
-    inputTokens: charge.usage?.inputTokens ?? null,
-    outputTokens: charge.usage?.outputTokens ?? null,
-    cachedTokens: charge.usage?.cachedTokens ?? null,
+    ...(charge.usage ?? noTokens),
     costNanoUsd: charge.costNanoUsd,
     usageSource: charge.source,
     abortedBy: outcome.abortedBy,
@@ -63,6 +57,14 @@ export function accountFor(subject: CallSubject, outcome: CallOutcome): UsageRec
     firstByteMs: outcome.firstByteMs,
     latencyMs: outcome.latencyMs,
   }
+}
+
+const noTokens = { inputTokens: null, outputTokens: null, cachedTokens: null } as const
+
+function settle(admission: Admission, { usage, costNanoUsd: cost }: Charge): void {
+  if (usage === undefined && cost === null) return admission.release()
+  const tokens = usage === undefined ? 0 : usage.inputTokens + usage.outputTokens
+  return admission.settle({ tokens, costNanoUsd: cost ?? 0 })
 }
 
 /** What the upstream reported; where an answer went out without a report, an estimate; nothing for what failed. */

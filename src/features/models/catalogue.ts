@@ -23,6 +23,8 @@ export interface Catalogue {
   resolveAt(workspaceId: string, provider: Provider, name: string): Resolution
   /** An enabled provider by id or name. */
   provider(workspaceId: string, idOrName: string): Provider | undefined
+  /** The providers of all workspaces, but for the built-in one. */
+  providers(): Provider[]
   /** Everything of a workspace at this moment. */
   workspace(workspaceId: string): WorkspaceCatalogue
   /** Reads a workspace from the store and swaps it in. Call it after each committed change; whoever awaits it sees that change. */
@@ -82,6 +84,7 @@ export async function openCatalogue(
     resolveAt: (workspaceId, provider, name) =>
       resolveAt(workspace(workspaceId).resolver, provider, name),
     provider: (workspaceId, idOrName) => findProvider(workspace(workspaceId), idOrName),
+    providers: () => [...workspaces.values()].flatMap(storedProviders),
     workspace,
     reload: (workspaceId) => afterLastReload(() => load(workspaceId)),
     reloadAll: () => afterLastReload(loadAll),
@@ -113,4 +116,8 @@ function groupByWorkspace({ providers, aliases }: WorkspaceRows): Map<string, Wo
     grouped.set(id, { providers: providersOf.get(id) ?? [], aliases: aliasesOf.get(id) ?? [] })
   }
   return grouped
+}
+
+function storedProviders({ providers }: WorkspaceCatalogue): Provider[] {
+  return [...providers.values()].filter(({ kind }) => kind !== 'builtin')
 }

@@ -31,8 +31,8 @@ export interface AnswerObserver {
   readonly headers: readonly string[]
   begun(status: number, headers: readonly string[]): void
   chunk(bytes: Buffer): void
-  /** The answer is complete, or was broken off. */
-  ended(isComplete: boolean): void
+  /** The answer is complete, or was broken off; `target` is who gave it. */
+  ended(isComplete: boolean, target: Target | undefined): void
 }
 
 /** One call with everything decided before its first attempt. */
@@ -302,7 +302,7 @@ export class ModelCall implements ResponseSink {
     const { exchange, onEnd, observer } = this.#request
     exchange.res.off('close', this.#onClose)
     if (end.abortedBy !== null) exchange.note.abortedBy = end.abortedBy
-    observer?.ended(end.isComplete)
+    observer?.ended(end.isComplete, this.#attempt?.target)
     if (end.abortedBy === 'client' && this.#attempt) this.#request.walk.abandoned(this.#attempt)
     onEnd({
       ...end,

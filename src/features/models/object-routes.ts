@@ -47,7 +47,7 @@ export function createObjectRoutes(deps: { store: Store; clock: Clock; log: Log 
   async function sweep(): Promise<void> {
     await store.db
       .deleteFrom('upstreamObjects')
-      .where('objectId', 'like', 'resp\\_%')
+      .where('objectId', 'like', 'resp_%')
       .where('createdAt', '<', clock.now() - responseRetentionMs)
       .execute()
   }

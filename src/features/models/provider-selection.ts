@@ -1,5 +1,5 @@
 import { AppError } from '../../lib/errors.ts'
-import type { Exchange } from '../../net/exchange.ts'
+import type { Inbound } from '../../net/exchange.ts'
 import type { Caller } from './caller.ts'
 import type { Catalogue, Provider, Resolution } from './catalogue.ts'
 
@@ -8,7 +8,7 @@ export const providerHeader = 'x-gateway-provider'
 
 /** Who asks for what: enough to find where a request goes. */
 export interface Selection {
-  readonly exchange: Exchange
+  readonly inbound: Inbound
   readonly caller: Caller
   /** The model as the client named it; undefined where it named none. */
   readonly model: string | undefined
@@ -43,11 +43,8 @@ function notAllowed(model: string | undefined): AppError {
     : new AppError('model_not_allowed', `This key may not call the model "${model}".`)
 }
 
-function namedProvider(
-  catalogue: Catalogue,
-  { exchange, caller }: Selection,
-): Provider | undefined {
-  const name = exchange.req.headers[providerHeader]
+function namedProvider(catalogue: Catalogue, { inbound, caller }: Selection): Provider | undefined {
+  const name = inbound.req.headers[providerHeader]
   if (typeof name !== 'string') return undefined
   const provider = catalogue.provider(caller.workspaceId, name)
   if (provider === undefined) {

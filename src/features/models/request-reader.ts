@@ -10,6 +10,7 @@ import { translateRequest } from './anthropic/request-translation.ts'
 import type { Caller } from './caller.ts'
 import type { Catalogue, Resolution, Target } from './catalogue.ts'
 import { readFormRequest } from './form-request.ts'
+import type { ObjectRoutes } from './object-routes.ts'
 import { selectTargets } from './provider-selection.ts'
 import { estimateTokens } from './request-estimate.ts'
 import { readJsonRequest, rewriteJsonRequest } from './request-json.ts'
@@ -18,16 +19,10 @@ import type { RequestPlan, TranslatedRequest } from './request-plan.ts'
 import { headerOf } from './response-headers.ts'
 import type { Surface } from './surfaces.ts'
 
-/** Knows which provider holds an object that a client made through us. */
-export interface ObjectHolders {
-  /** Id of the provider that holds the object named in the path, where one is and it is known. */
-  of(workspaceId: string, rest: string): Promise<string | undefined>
-}
-
 /** What reading a request needs. */
 export interface ReaderDependencies {
   readonly catalogue: Catalogue
-  readonly holders: ObjectHolders
+  readonly holders: Pick<ObjectRoutes, 'of'>
   readonly limits: Live<Config['limits']>
 }
 
@@ -78,7 +73,7 @@ async function readJsonPlan(
   }
   const holder =
     surface.body === 'opaque' ? await holders.of(caller.workspaceId, call.rest) : undefined
-  const resolution = selectTargets(catalogue, { exchange, caller, model, holder })
+  const resolution = selectTargets(catalogue, { inbound: exchange, caller, model, holder })
   const headers = withoutEncoding(
     forwardRequestHeaders(exchange.req.rawHeaders, { acceptEncoding: 'identity' }),
   )
@@ -92,15 +87,13 @@ async function readJsonPlan(
     original: bytes,
     bodyFor: (target, injectUsage) =>
       model === undefined ? bytes : rewriteJsonRequest(json, { model: target.model, injectUsage }),
-    translated: translationOf(json, headers, resolution),
+    translated: translationOf(json, headers),
   }
 }
 
-/** Translates at once where any target will need it, so that what cannot be translated is refused before anything is reserved. */
 function translationOf(
   json: JsonRequest,
   headers: readonly string[],
-  resolution: Resolution,
 ): (target: Target) => TranslatedRequest {
   return (target) => ({
     rest: 'chat/completions',
@@ -124,7 +117,7 @@ async function readFormPlan(
     heldBytesMax: modelBodyBytesMax,
     stallMs: bodyTimeoutMs,
   })
-  const resolution = selectTargets(catalogue, { exchange, caller, model: form.model })
+  const resolution = selectTargets(catalogue, { inbound: exchange, caller, model: form.model })
   const headers = forwardRequestHeaders(exchange.req.rawHeaders, { acceptEncoding: 'identity' })
   return {
     ...planOf(call, resolution, headers),
@@ -139,7 +132,12 @@ async function readOpaquePlan(
 ): Promise<RequestPlan> {
   const { exchange, caller, rest } = call
   const holder = await holders.of(caller.workspaceId, rest)
-  const resolution = selectTargets(catalogue, { exchange, caller, model: undefined, holder })
+  const resolution = selectTargets(catalogue, {
+    inbound: exchange,
+    caller,
+    model: undefined,
+    holder,
+  })
   const { req } = exchange
   const headers = forwardRequestHeaders(req.rawHeaders, { acceptEncoding: 'identity' })
   const length = req.headers['content-length']

@@ -52,37 +52,6 @@ export function createTargetWalk(
   const tried = new Set<Target>()
   const attempts = new Map<Target, number>()
 
-  function prepare(target: Target, credential: Credential): Attempt {
-    const { provider } = target
-    const injectsUsage =
-      needsUsage &&
-      plan.isStream &&
-      plan.surface.hasStreamOptions &&
-      !plan.includesUsage &&
-      provider.options.injectUsage
-    const isTranslated = plan.surface.family === 'anthropic' && provider.kind !== 'anthropic'
-    const request = isTranslated
-      ? plan.translated(target)
-      : { rest: plan.rest, headers: plan.headers, body: plan.bodyFor(target, injectsUsage) }
-    const model = plan.asked === null ? null : target.model
-    return {
-      target,
-      credential,
-      injectsUsage,
-      isTranslated,
-      upstream: upstreams.of(provider),
-      outbound: {
-        method: plan.method,
-        path: upstreamPath(provider, { rest: request.rest, search: plan.search, model }),
-        headers: providerHeaders(provider, credential, {
-          surface: plan.surface,
-          headers: request.headers,
-        }),
-        body: request.body,
-      },
-    }
-  }
-
   return {
     next() {
       const target = choice.next(plan.resolution, tried)
@@ -91,7 +60,11 @@ export function createTargetWalk(
         return tried.size > 0 ? undefined : allCooling(plan, choice.readyInMs(plan.resolution))
       }
       attempts.set(target, (attempts.get(target) ?? 0) + 1)
-      return prepare(target, credential)
+      return prepare(
+        { plan, needsUsage, upstream: upstreams.of(target.provider) },
+        target,
+        credential,
+      )
     },
     answered(attempt, status, headers) {
       cooldown.answered(attempt.credential, status, headers)
@@ -111,6 +84,44 @@ export function createTargetWalk(
       cooldown.abandoned(attempt.credential)
     },
   }
+}
+
+interface Preparation {
+  readonly plan: RequestPlan
+  readonly needsUsage: boolean
+  readonly upstream: Upstream
+}
+
+function prepare(
+  { plan, needsUsage, upstream }: Preparation,
+  target: Target,
+  credential: Credential,
+): Attempt {
+  const { provider } = target
+  const { surface, search, method } = plan
+  const isTranslated = surface.family === 'anthropic' && provider.kind !== 'anthropic'
+  const injectsUsage = needsUsage && provider.options.injectUsage && lacksUsage(plan)
+  const request = isTranslated
+    ? plan.translated(target)
+    : { rest: plan.rest, headers: plan.headers, body: plan.bodyFor(target, injectsUsage) }
+  const model = plan.asked === null ? null : target.model
+  return {
+    target,
+    credential,
+    injectsUsage,
+    isTranslated,
+    upstream,
+    outbound: {
+      method,
+      path: upstreamPath(provider, { rest: request.rest, search, model }),
+      headers: providerHeaders(provider, credential, { surface, headers: request.headers }),
+      body: request.body,
+    },
+  }
+}
+
+function lacksUsage({ isStream, surface, includesUsage }: RequestPlan): boolean {
+  return isStream && surface.hasStreamOptions && !includesUsage
 }
 
 function allCooling(plan: RequestPlan, readyInMs: number): AppError {

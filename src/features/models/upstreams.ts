@@ -7,8 +7,8 @@ import type { Provider } from './provider.ts'
 export interface Upstreams extends AsyncDisposable {
   /** The connections of a provider as it is; made anew when its address or timeouts have changed. */
   of(provider: Provider): Upstream
-  /** Lets go of the connections of providers that exist no more, once what runs on them has ended. */
-  retain(isAlive: (providerId: string) => boolean): void
+  /** Lets go of the connections of all other providers, once what runs on them has ended. */
+  retain(providers: readonly Provider[]): void
 }
 
 interface Entry {
@@ -61,10 +61,11 @@ export function createUpstreams({ builtin, lookupFor }: UpstreamsDependencies): 
       known.set(provider, upstream)
       return upstream
     },
-    retain(isAlive) {
+    retain(providers) {
+      const ids = new Set(providers.map(({ id }) => id))
       known = new WeakMap()
       for (const [id, entry] of entries) {
-        if (isAlive(id)) continue
+        if (ids.has(id)) continue
         entries.delete(id)
         close(entry)
       }

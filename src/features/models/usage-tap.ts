@@ -75,30 +75,37 @@ function closingBrace(bytes: Buffer, open: number): number {
 }
 
 function parseUsage(text: string): TokenUsage | undefined {
-  let value: unknown
+  const usage = parseObject(text)
+  if (usage === undefined) return undefined
+  const input = firstNumber(usage, ['prompt_tokens', 'input_tokens'])
+  const output = firstNumber(usage, ['completion_tokens', 'output_tokens'])
+  const total = firstNumber(usage, ['total_tokens'])
+  if (input === undefined && output === undefined && total === undefined) return undefined
+  return {
+    inputTokens: (input ?? total ?? 0) + inputBeside(usage),
+    outputTokens: output ?? 0,
+    cachedTokens: cachedOf(usage),
+  }
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
   try {
-    value = JSON.parse(text)
+    return JSON.parse(text) as Record<string, unknown>
   } catch {
     return undefined
   }
-  const usage = value as Record<string, unknown>
-  const plain = firstNumber(usage, ['prompt_tokens', 'input_tokens'])
-  const output = firstNumber(usage, ['completion_tokens', 'output_tokens'])
-  if (plain === undefined && output === undefined && usage['total_tokens'] === undefined)
-    return undefined
-  const details = usage['prompt_tokens_details'] ?? usage['input_tokens_details']
-  // Anthropic counts cached input beside `input_tokens`, OpenAI inside it.
-  const beside =
-    (firstNumber(usage, ['cache_read_input_tokens']) ?? 0) +
-    (firstNumber(usage, ['cache_creation_input_tokens']) ?? 0)
-  return {
-    inputTokens: (plain ?? firstNumber(usage, ['total_tokens']) ?? 0) + beside,
-    outputTokens: output ?? 0,
-    cachedTokens:
-      firstNumber(usage, ['cache_read_input_tokens', 'prompt_cache_hit_tokens']) ??
-      firstNumber((details ?? {}) as Record<string, unknown>, ['cached_tokens']) ??
-      0,
-  }
+}
+
+/** Anthropic counts cached input beside `input_tokens`, OpenAI inside it. */
+function inputBeside(usage: Record<string, unknown>): number {
+  const read = firstNumber(usage, ['cache_read_input_tokens']) ?? 0
+  return read + (firstNumber(usage, ['cache_creation_input_tokens']) ?? 0)
+}
+
+function cachedOf(usage: Record<string, unknown>): number {
+  const details = usage['prompt_tokens_details'] ?? usage['input_tokens_details'] ?? {}
+  const own = firstNumber(usage, ['cache_read_input_tokens', 'prompt_cache_hit_tokens'])
+  return own ?? firstNumber(details as Record<string, unknown>, ['cached_tokens']) ?? 0
 }
 
 function firstNumber(
