@@ -6,7 +6,7 @@
 export type Claim = WindowClaim | GaugeClaim | TotalClaim
 
 /** So much within `windowMs`, counted from the first use; what is taken comes back when the window ends. */
-export interface WindowClaim {
+interface WindowClaim {
   readonly kind: 'window'
   readonly name: string
   readonly amount: number
@@ -15,7 +15,7 @@ export interface WindowClaim {
 }
 
 /** So many at the same time; comes back when it is given back. */
-export interface GaugeClaim {
+interface GaugeClaim {
   readonly kind: 'gauge'
   readonly name: string
   readonly amount: number
@@ -23,7 +23,7 @@ export interface GaugeClaim {
 }
 
 /** So much in all. What is claimed is held until it is given back or booked as used. */
-export interface TotalClaim {
+interface TotalClaim {
   readonly kind: 'total'
   readonly name: string
   readonly amount: number

@@ -4,7 +4,7 @@ import { errorDefinitions, type AppError } from '../lib/errors.ts'
 import { isTls, securityHeaders } from './security-headers.ts'
 
 /** The JSON body of an error answer. */
-export interface ErrorBody {
+interface ErrorBody {
   readonly error: {
     readonly code: string
     readonly message: string
@@ -16,7 +16,7 @@ export interface ErrorBody {
 }
 
 /** The body that tells a client about `error`. The hint falls back to the remedy of the code. */
-export function errorBody(error: AppError, requestId: string): ErrorBody {
+function errorBody(error: AppError, requestId: string): ErrorBody {
   const { hint = errorDefinitions[error.code].remedy, param, issues } = error.details
   return {
     error: {

@@ -33,7 +33,7 @@ export function configureManagement(app: FastifyInstance): void {
 }
 
 /** The JSON body of an error on the management API. */
-export function managementErrorBody(error: AppError, requestId: string): object {
+function managementErrorBody(error: AppError, requestId: string): object {
   const { hint, issues } = error.details
   return {
     error: {

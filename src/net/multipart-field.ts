@@ -9,14 +9,17 @@ export interface FieldSearch {
   readonly bufferBytesMax: number
 }
 
-/** A form of which one field has been read, and whose rest is still arriving. */
+/** A form of which one field has been looked for, and whose rest may still be arriving. */
 export interface OpenedForm {
-  /** The value of the field, as the client sent it. */
-  readonly value: string
+  /** The value of the field, as the client sent it; undefined if the form, which then has arrived whole, does not have it. */
+  readonly value: string | undefined
   /** How many bytes longer the form becomes with `replacement` in place of the value; negative if shorter. */
   growth(replacement: string): number
-  /** The whole form with `replacement` in place of the value. To be read once; fails with `invalid_request` where the form is malformed. */
-  body(replacement: string): AsyncGenerator<Buffer, void, undefined>
+  /**
+   * The whole form with `replacement` in place of the value, or as it came if there is none. To be read once.
+   * Fails with `invalid_request` where the form turns out to be malformed, and as the body itself fails.
+   */
+  body(replacement?: string): AsyncGenerator<Buffer, void, undefined>
 }
 
 /** The boundary of a multipart/form-data content type, or undefined if it is another type or has no single, proper boundary. Source: RFC 2046 section 5.1.1. */
@@ -31,8 +34,8 @@ export function multipartBoundary(contentType: string): string | undefined {
 
 /**
  * Reads a form until the field has been found, keeping what came before it; files behind it are never held.
- * Rejects with `request_too_large` when the field has not come within `bufferBytesMax`, and with `invalid_request` when it
- * is missing or the form is malformed.
+ * Rejects with `request_too_large` when the field has not come within `bufferBytesMax`, with `invalid_request` when the form is
+ * malformed, and as the body itself fails. Does not close `body` then: an error can still be answered on its connection.
  */
 export async function openForm(
   body: AsyncIterable<Buffer>,
@@ -40,28 +43,24 @@ export async function openForm(
 ): Promise<OpenedForm> {
   const scanner = new MultipartScanner(boundary, fieldName)
   const chunks = body[Symbol.asyncIterator]()
-  const kept: MultipartPiece[] = []
-  let keptBytes = 0
+  const held: MultipartPiece[] = []
+  let heldBytes = 0
   for (;;) {
     const { done, value: chunk } = await chunks.next()
     if (done === true) {
       scanner.finish()
-      throw new AppError('invalid_request', `The form has no field "${fieldName}".`, {
-        param: fieldName,
-      })
+      return toOpenedForm({ field: undefined, held, rest: noBytes() })
     }
     const pieces = scanner.push(chunk)
-    kept.push(...pieces)
+    held.push(...pieces)
     const field = pieces.find(isField)
-    if (field !== undefined) return toOpenedForm({ field, kept, scanner, chunks })
-    keptBytes += chunk.length
-    if (keptBytes > bufferBytesMax) {
+    if (field !== undefined) return toOpenedForm({ field, held, rest: scanRest(scanner, chunks) })
+    heldBytes += chunk.length
+    if (heldBytes > bufferBytesMax) {
       throw new AppError(
         'request_too_large',
         `The field "${fieldName}" comes too late in the form.`,
-        {
-          hint: `Send the field "${fieldName}" before the file.`,
-        },
+        { param: fieldName, hint: `Send the field "${fieldName}" before the file.` },
       )
     }
   }
@@ -73,26 +72,40 @@ function isField(piece: MultipartPiece): piece is Field {
   return !Buffer.isBuffer(piece)
 }
 
-function toOpenedForm(opened: {
-  readonly field: Field
-  readonly kept: MultipartPiece[]
-  readonly scanner: MultipartScanner
-  readonly chunks: AsyncIterator<Buffer>
+function toOpenedForm({
+  field,
+  held,
+  rest,
+}: {
+  readonly field: Field | undefined
+  readonly held: MultipartPiece[]
+  readonly rest: AsyncIterable<Buffer>
 }): OpenedForm {
-  const { field, kept, scanner, chunks } = opened
   return {
-    value: field.value.toString('utf8'),
-    growth: (replacement) => Buffer.byteLength(replacement) - field.value.length,
+    value: field?.value.toString('utf8'),
+    growth: (replacement) =>
+      field === undefined ? 0 : Buffer.byteLength(replacement) - field.value.length,
     async *body(replacement) {
-      const substitute = Buffer.from(replacement)
-      for (const piece of kept.splice(0)) yield isField(piece) ? substitute : piece
-      for (;;) {
-        const { done, value: chunk } = await chunks.next()
-        if (done === true) break
-        // A second field of the name makes the scanner throw, so all that is left are bytes.
-        for (const piece of scanner.push(chunk)) yield piece as Buffer
+      const substitute = replacement === undefined ? undefined : Buffer.from(replacement)
+      for (const piece of held.splice(0)) {
+        yield isField(piece) ? (substitute ?? piece.value) : piece
       }
-      scanner.finish()
+      yield* rest
     },
   }
 }
+
+/** What comes behind the field. A second one of the name makes the scanner throw, so all that is left are bytes. */
+async function* scanRest(
+  scanner: MultipartScanner,
+  chunks: AsyncIterator<Buffer>,
+): AsyncGenerator<Buffer> {
+  for (;;) {
+    const { done, value: chunk } = await chunks.next()
+    if (done === true) break
+    for (const piece of scanner.push(chunk)) yield piece as Buffer
+  }
+  scanner.finish()
+}
+
+async function* noBytes(): AsyncGenerator<Buffer> {}

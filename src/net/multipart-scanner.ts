@@ -87,7 +87,9 @@ export class MultipartScanner {
       return this.#pass(0, 'body-start')
     }
     const end = this.#pending.indexOf(headersEnd)
-    if (end < 0 && this.#pending.length > headersBytesMax) throw malformed('has endless headers')
+    if ((end < 0 ? this.#pending.length : end) > headersBytesMax) {
+      throw malformed('has endless headers')
+    }
     if (end < 0) return false
     const partName = readPartName(this.#pending.toString('utf8', 0, end))
     if (partName === 'ambiguous') throw malformed('has part headers that are not clear')

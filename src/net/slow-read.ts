@@ -61,7 +61,17 @@ export function createSlowReadGuard(
   }
 }
 
-/** Bytes the kernel has taken. `bytesWritten` counts those as well that still wait in this process. */
-function bytesSent(socket: Socket): number {
-  return socket.bytesWritten - socket.writableLength
+/**
+ * Bytes the kernel has taken. The public figures move only when a whole write is through, and a large answer can be a single write,
+ * so this looks at the handle, as Node's own idle timer does.
+ */
+function bytesSent(socket: Socket & { _handle?: WriteCounters | null }): number {
+  const handle = socket._handle
+  if (handle === undefined || handle === null) return socket.bytesWritten - socket.writableLength
+  return handle.bytesWritten - handle.writeQueueSize
+}
+
+interface WriteCounters {
+  readonly bytesWritten: number
+  readonly writeQueueSize: number
 }

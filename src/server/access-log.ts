@@ -3,7 +3,7 @@ import type { Log } from '../lib/log.ts'
 import type { ServerMetrics } from './metrics.ts'
 
 interface AccessLogDependencies {
-  readonly log: Log
+  readonly log: Pick<Log, 'info'>
   readonly metrics: ServerMetrics
   /** The path as it may be written down. */
   readonly loggablePath: (exchange: Exchange) => string

@@ -1,5 +1,5 @@
 import pino from 'pino'
-import type { DestinationStream, Logger } from 'pino'
+import type { DestinationStream, Logger, LoggerOptions } from 'pino'
 
 /** Where secrets could end up in a log record by mistake; redacted as a second line of defence. */
 const redactedPaths = ['authorization', 'apiKey', 'key', 'password', 'secret', 'token', 'cookie']
@@ -8,13 +8,25 @@ const redact = {
   censor: '[secret]',
 }
 
-/** The process's logger: JSON lines on standard output, or on `destination`. Lines are written in batches; `flush` them at the end. */
-export function createLogger(
-  level: string,
-  destination: DestinationStream = pino.destination({ fd: 1, sync: false, minLength: 4096 }),
-): Logger {
-  return pino(
-    { level, redact, base: null, formatters: { level: (label) => ({ level: label }) } },
-    destination,
-  )
+/** Where log lines go, one call a line. */
+export type LogDestination = DestinationStream
+
+/** Standard output, written in batches; `flush` it at the end. */
+export function openStandardOutput(): LogDestination {
+  return pino.destination({ fd: 1, sync: false, minLength: 4096 })
+}
+
+/** The process's logger: JSON lines. */
+export function createLogger(level: string, destination: LogDestination): Logger {
+  return pino({ ...lineFormat, level, redact }, destination)
+}
+
+/** The logger of access lines, which hold nothing that would have to be redacted; looking for it costs more than the line. */
+export function createAccessLogger(destination: LogDestination): Logger {
+  return pino(lineFormat, destination)
+}
+
+const lineFormat: LoggerOptions = {
+  base: null,
+  formatters: { level: (label) => ({ level: label }) },
 }

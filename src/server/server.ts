@@ -1,4 +1,3 @@
-import type { DestinationStream } from 'pino'
 import type { Config } from '../config/schema.ts'
 import { watchConfig } from '../config/watch.ts'
 import { loggablePath } from '../net/loggable-path.ts'
@@ -6,7 +5,8 @@ import { createAccessLog } from './access-log.ts'
 import { openFeatures } from './features.ts'
 import type { Features } from './features.ts'
 import { openListeners } from './listeners.ts'
-import { createLogger } from './logging.ts'
+import { createAccessLogger, createLogger, openStandardOutput } from './logging.ts'
+import type { LogDestination } from './logging.ts'
 import { createServerMetrics } from './metrics.ts'
 import type { ServerMetrics } from './metrics.ts'
 import { createReload } from './reload.ts'
@@ -19,7 +19,7 @@ export interface ServerOptions {
   /** Reads the configuration anew. Throws `invalid_config`. Without it there is nothing to reload. */
   readonly reload?: () => Config
   /** Where log lines go; standard output by default. */
-  readonly logTo?: DestinationStream | undefined
+  readonly logTo?: LogDestination | undefined
 }
 
 /** A running server. Disposing of it finishes what runs, up to the configured time, and then closes everything. */
@@ -38,7 +38,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   let isDraining = false
   const config = (): Config => current
   await using scope = new AsyncDisposableStack()
-  const log = createLogger(current.log.level, options.logTo)
+  const destination = options.logTo ?? openStandardOutput()
+  const log = createLogger(current.log.level, destination)
   scope.defer(() => log.flush())
   const metrics = createServerMetrics()
   const features = await openFeatures(scope, config, { log, metrics })
@@ -48,7 +49,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     metrics,
     isDraining: () => isDraining,
     accessLog: createAccessLog({
-      log,
+      log: createAccessLogger(destination),
       metrics,
       loggablePath,
       isEnabled: () => current.log.access,

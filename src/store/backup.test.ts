@@ -92,7 +92,10 @@ describe.each(engines)('a backup from %s', (engine) => {
       copyFileSync(file, damaged)
       damage(damaged)
       const restore = restoreStore(location, { file: damaged, force: true })
-      await expect(restore, name).rejects.toMatchObject({ code: 'invalid_request' })
+      await expect(restore).rejects.toMatchObject({
+        code: 'invalid_request',
+        message: expect.stringContaining(name),
+      })
     }
     await withStore(location, async (store) => expect(await readAll(store, 'keys')).toHaveLength(1))
     expect(readdirSync(location.dataDir).filter((entry) => entry.includes('draft'))).toEqual([])

@@ -4,7 +4,7 @@ export interface BatchQueue<Row> {
   readonly size: number
   /** Rows lost since the start. */
   readonly dropped: number
-  /** Adds a row; drops the oldest one that is not taken when there is no room. */
+  /** Adds a row; drops the oldest one that waits when there is no room. */
   push(row: Row): void
   /** The oldest batch, or undefined when none waits. Ended by `putBack` before the next `take`. */
   take(): readonly Row[] | undefined
@@ -14,7 +14,10 @@ export interface BatchQueue<Row> {
   clear(): void
 }
 
-/** Creates a queue that is cut into batches while rows arrive, so that dropping one moves no more rows than a batch holds. */
+/**
+ * Creates a queue in which `rowsMax` rows may wait, beside those taken.
+ * It is cut into batches while rows arrive, so that dropping one moves no more rows than a batch holds.
+ */
 export function createBatchQueue<Row>(rowsMax: number, batchRows: number): BatchQueue<Row> {
   const batches: Row[][] = []
   let size = 0
@@ -42,7 +45,7 @@ export function createBatchQueue<Row>(rowsMax: number, batchRows: number): Batch
       if (!last || last.length >= batchRows) batches.push((last = []))
       last.push(row)
       size += 1
-      if (size > rowsMax) dropOldest()
+      if (size - taken > rowsMax) dropOldest()
     },
     take() {
       const batch = batches.shift()

@@ -10,6 +10,7 @@ test('writes in the order of arrival, once there are enough rows and without wai
   const table = createTable()
   await using writer = openWriter({ write: table.write, flushRows: 3 })
   for (const row of [1, 2, 3]) writer.push(row)
+  expect(table.batches).toEqual([])
   await table.written()
   expect(table.batches).toEqual([[1, 2, 3]])
 })
@@ -141,7 +142,7 @@ test('the queue never holds more than it may, loses only the oldest and keeps th
         if (action === 'succeed') succeed()
         if (action === 'fail' && taken) queue.putBack(taken)
         if (action === 'fail') taken = undefined
-        expect(queue.size).toBeLessThanOrEqual(batchRows + 5)
+        expect(queue.size - (taken?.length ?? 0)).toBeLessThanOrEqual(batchRows + 5)
       }
       do succeed()
       while ((taken = queue.take()))
@@ -164,7 +165,7 @@ function createTable() {
       failure = error
     },
     attempted: (count: number) => vi.waitFor(() => expect(attempts).toBeGreaterThanOrEqual(count)),
-    async write(rows: readonly number[]) {
+    write: async (rows: readonly number[]) => {
       attempts += 1
       if (failure) throw failure
       batches.push([...rows])

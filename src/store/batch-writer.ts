@@ -9,7 +9,7 @@ export interface BatchWriterOptions<Row> {
   readonly name: string
   /** Writes all rows or none. Rejects with `storage_failed` when trying again makes sense; any other error is the rows' own fault. */
   write(rows: readonly Row[]): Promise<void>
-  /** Most rows waiting; above it the oldest are dropped. */
+  /** Most rows waiting, beside the batch under way; above it the oldest are dropped. */
   readonly rowsMax: number
   /** This many rows are written at once, without waiting for the time. Also the size of the largest batch. */
   readonly flushRows: number
@@ -34,6 +34,7 @@ export interface BatchWriter<Row> extends AsyncDisposable {
 }
 
 const retryMsMax = 10_000
+const closingRetryMs = 50
 
 /**
  * Creates a writer for rows that a crash may lose but that must slow nothing down: usage, logs.
@@ -46,12 +47,14 @@ export function createBatchWriter<Row>(options: BatchWriterOptions<Row>): BatchW
   let refused = 0
   let state: 'open' | 'closing' | 'closed' = 'open'
   let timer: NodeJS.Timeout | undefined
+  let immediate: NodeJS.Immediate | undefined
   let running: Promise<void> | undefined
   const pause = createPause()
 
   function start(): Promise<void> {
     clearTimeout(timer)
-    timer = undefined
+    clearImmediate(immediate)
+    timer = immediate = undefined
     running ??= drain().finally(() => (running = undefined))
     return running
   }
@@ -61,12 +64,9 @@ export function createBatchWriter<Row>(options: BatchWriterOptions<Row>): BatchW
     for (let batch = queue.take(); batch; batch = state === 'closed' ? undefined : queue.take()) {
       const kept = await writeOrKeep(batch, options, () => (refused += 1))
       queue.putBack(kept)
-      if (kept.length === 0) {
-        pauseMs = retryMs
-        continue
-      }
-      await pause.wait(pauseMs)
-      pauseMs = state === 'open' ? Math.min(pauseMs * 2, retryMsMax) : retryMs
+      const isAway = kept.length > 0
+      if (isAway) await pause.wait(state === 'open' ? pauseMs : closingRetryMs)
+      pauseMs = isAway ? Math.min(pauseMs * 2, retryMsMax) : retryMs
     }
   }
 
@@ -87,7 +87,9 @@ export function createBatchWriter<Row>(options: BatchWriterOptions<Row>): BatchW
         return
       }
       queue.push(row)
-      if (!running && queue.size >= options.flushRows) void start()
+      // Not at once: whoever pushes is in the middle of something that matters more.
+      if (!running && queue.size >= options.flushRows)
+        immediate ??= setImmediate(() => void start())
       // Set even while a batch is under way: the row may be one that it just missed.
       timer ??= setTimeout(() => void start(), options.flushMs).unref()
     },
@@ -97,7 +99,7 @@ export function createBatchWriter<Row>(options: BatchWriterOptions<Row>): BatchW
     get queued() {
       return queue.size
     },
-    flush: start,
+    flush: () => start(),
     [Symbol.asyncDispose]: () => (state === 'open' ? close() : Promise.resolve()),
   }
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { Kysely } from 'kysely'
 import type { Compilable } from 'kysely'
 import type { Log } from '../lib/log.ts'
@@ -7,8 +8,11 @@ import { migrate } from './migrations.ts'
 import type { Engine } from './migrations.ts'
 import { createPostgresDialect } from './postgres.ts'
 import type { Schema } from './schema.ts'
+import { rowStatement, wholeStatement } from './bulk-insert.ts'
+import type { BulkInsert } from './bulk-insert.ts'
 import { createSqliteDialect, toStatement } from './sqlite-dialect.ts'
 import { startSqliteThread } from './sqlite-thread.ts'
+import type { SqlStatement } from './sqlite-worker.ts'
 import { createTurn } from './turn.ts'
 
 /** A database that is open, whatever the state of its schema. Disposing of it waits for what is under way. */
@@ -16,7 +20,7 @@ export interface Connection extends AsyncDisposable {
   readonly engine: Engine
   readonly db: Kysely<Schema>
   /** Runs the queries in one transaction, in order, without their results. */
-  batch(queries: readonly Compilable[]): Promise<void>
+  batch(queries: readonly (Compilable | BulkInsert)[]): Promise<void>
   /** Brings the schema up to date. Throws `store_too_new`. */
   migrate(): Promise<void>
 }
@@ -38,7 +42,12 @@ export async function connectSqlite(file: string): Promise<Connection> {
     engine: 'sqlite',
     db,
     async batch(queries) {
-      const statements = queries.map((query) => toStatement(query.compile()))
+      const statements: SqlStatement[] = []
+      for (const query of queries) {
+        statements.push(toBatchStatement(query))
+        // A query of hundreds of rows takes most of a millisecond to compile: streams get their turn in between.
+        await setImmediate()
+      }
       await turn.take()
       await thread.runAtomic(statements).finally(() => turn.pass())
     },
@@ -54,9 +63,18 @@ async function connectPostgres(url: string, log: Log | undefined): Promise<Conne
     db,
     batch: (queries) =>
       db.transaction().execute(async (trx) => {
-        for (const query of queries) await trx.executeQuery(query.compile())
+        for (const query of queries) {
+          if ('rowsJson' in query) await wholeStatement(query).execute(trx)
+          else await trx.executeQuery(query.compile())
+        }
       }),
     migrate: () => migrate(db, 'postgres'),
     [Symbol.asyncDispose]: () => db.destroy(),
   }
+}
+
+function toBatchStatement(query: Compilable | BulkInsert): SqlStatement {
+  return 'rowsJson' in query
+    ? { sql: rowStatement(query), parameters: [], rowsJson: query.rowsJson }
+    : toStatement(query.compile())
 }

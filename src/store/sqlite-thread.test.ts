@@ -38,7 +38,7 @@ test('a parameter that cannot be sent fails its own call only', async () => {
   createPrivateFile(file)
   await using thread = await startSqliteThread(file)
   const unsendable = [() => undefined] as never
-  await expect(thread.run({ sql: 'select ?', parameters: unsendable })).rejects.toThrow()
+  await expect(thread.run({ sql: 'select ?', parameters: unsendable })).rejects.toThrow(/cloned/)
   expect((await thread.run({ sql: 'select 7 as n', parameters: [] })).rows).toEqual([{ n: 7 }])
 })
 

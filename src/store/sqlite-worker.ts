@@ -9,6 +9,8 @@ import { LRUCache } from 'lru-cache'
 export interface SqlStatement {
   readonly sql: string
   readonly parameters: readonly SQLInputValue[]
+  /** JSON: an array of parameter lists, with each of which the statement is run instead. */
+  readonly rowsJson?: string
 }
 
 /** What a statement gave back: rows if it returns any, else how many it changed. */
@@ -90,13 +92,17 @@ function answer(connection: Connection, { id, mode, statements }: SqliteCall): S
   }
 }
 
-function run({ db, prepared }: Connection, { sql, parameters }: SqlStatement): SqlOutcome {
+function run(
+  { db, prepared }: Connection,
+  { sql, parameters, rowsJson }: SqlStatement,
+): SqlOutcome {
   let entry = prepared.get(sql)
   if (!entry) {
     const statement = db.prepare(sql)
     entry = { statement, returnsRows: statement.columns().length > 0 }
     prepared.set(sql, entry)
   }
+  if (rowsJson !== undefined) return runRows(entry.statement, rowsJson)
   if (entry.returnsRows) {
     return {
       rows: entry.statement.all(...parameters),
@@ -106,6 +112,12 @@ function run({ db, prepared }: Connection, { sql, parameters }: SqlStatement): S
   }
   const { changes, lastInsertRowid } = entry.statement.run(...parameters)
   return { rows: [], changes: Number(changes), lastInsertId: Number(lastInsertRowid) }
+}
+
+function runRows(statement: StatementSync, rowsJson: string): SqlOutcome {
+  const rows = JSON.parse(rowsJson) as SQLInputValue[][]
+  for (const parameters of rows) statement.run(...parameters)
+  return { rows: [], changes: rows.length, lastInsertId: undefined }
 }
 
 /** An error loses its own properties on the way to the other thread, so the code travels beside the message. */

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
-import { describe, expect, test } from 'vitest'
+import { inspect } from 'node:util'
+import { describe, expect, test, vi } from 'vitest'
 import { createLocation, engines, openTestStore } from '../../test/support/store.ts'
 import { writeAudit } from './audit.ts'
 import type { Store } from './store.ts'
@@ -190,7 +191,7 @@ describe.each(engines)('the store on %s', (engine) => {
     const store = await openTestStore(engine)
     await store.check()
     await store[Symbol.asyncDispose]()
-    await expect(store.check()).rejects.toThrow()
+    await expect(store.check()).rejects.toThrow(/not open|destroyed/)
   })
 })
 
@@ -205,6 +206,27 @@ test('several processes that open one PostgreSQL database together migrate it on
   await using scope = new AsyncDisposableStack()
   for (const store of stores) scope.use(store)
   expect(stores.map((store) => store.engine)).toEqual(['postgres', 'postgres'])
+})
+
+test('goes on after PostgreSQL has closed the connections', async (context) => {
+  if (!engines.includes('postgres')) context.skip('PostgreSQL is not installed')
+  await using store = await openTestStore('postgres')
+  const others = sql`select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid()`
+  await Promise.all([store.check(), store.check(), store.check()])
+  await others.execute(store.db)
+  // Whether a call meets a closed connection or a new one is a matter of chance; in the end all are new.
+  await vi.waitFor(() => store.check())
+  await addAlias(store, 'a')
+  expect(await aliasIds(store)).toEqual(['a'])
+})
+
+test('a PostgreSQL server that is not there is an error of the store, without its password', async () => {
+  await using location = await createLocation('sqlite')
+  const databaseUrl = 'postgres://portico:hunter2@127.0.0.1:1/portico'
+  const failure = await openStore({ ...location, databaseUrl }).catch((error: unknown) => error)
+  expect(failure).toMatchObject({ code: 'storage_failed' })
+  expect(inspect(failure)).not.toContain('hunter2')
 })
 
 function alias(id: string) {

@@ -1,5 +1,6 @@
 import { dirname, join, resolve } from 'node:path'
 import { sql } from 'kysely'
+import type { BulkInsert } from './bulk-insert.ts'
 import type { Compilable, Kysely } from 'kysely'
 import type { Secret } from '../config/secret.ts'
 import type { Log } from '../lib/log.ts'
@@ -34,7 +35,7 @@ export interface Store extends AsyncDisposable {
    */
   readonly db: Kysely<Schema>
   /** Runs the queries in one transaction, in order, without their results. On SQLite this is a single hop to its thread. */
-  batch(queries: readonly Compilable[]): Promise<void>
+  batch(queries: readonly (Compilable | BulkInsert)[]): Promise<void>
   /** Resolves when the database answers; rejects with `storage_failed` when not. */
   check(): Promise<void>
   /** Writes a consistent copy, as `writeBackup` does, while everything goes on. */

@@ -45,7 +45,7 @@ export interface ModelManagement extends AsyncDisposable {
 }
 
 /** What came back. */
-export interface Answered {
+interface Answered {
   readonly status: number
   readonly text: string
   // The tests know what they asked for.

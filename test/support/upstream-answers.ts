@@ -200,7 +200,7 @@ export function openAiSurface(): Behaviour {
   return async (call) => {
     await call.receive()
     const path = (call.request.url.split('?')[0] ?? '').replace(/^(\/v1)?\//, '')
-    const streams = call.request.body.includes('"stream":true')
+    const streams = /"stream": *true/.test(call.request.body.toString())
     await (surface[path]?.(streams) ?? json(404, notFound))(call)
   }
 }

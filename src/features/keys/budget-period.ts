@@ -37,8 +37,13 @@ export function periodAt(period: BudgetPeriod, at: number): PeriodSpan {
 
 /** The UTC day in which `at` (epoch ms) lies, `YYYY-MM-DD`. */
 export function dayOf(at: number): string {
-  return new Date(at).toISOString().slice(0, 10)
+  const number = Math.floor(at / dayMs)
+  // Asked for with every call, and nearly always about the same day.
+  if (number !== lastDay.number) lastDay = { number, text: new Date(at).toISOString().slice(0, 10) }
+  return lastDay.text
 }
+
+let lastDay = { number: Number.NaN, text: '' }
 
 function spanBetween(startsAt: number, endsAt: number): PeriodSpan {
   return { firstDay: dayOf(startsAt), startsAt, endsAt }

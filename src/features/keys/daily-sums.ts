@@ -33,7 +33,8 @@ export function createDailySums(): DailySums {
   let sums = new Map<string, DailySum>()
 
   function add(sum: DailySum): void {
-    const id = JSON.stringify([sum.day, sum.workspaceId, sum.keyId, sum.model, sum.providerId])
+    // No part can hold a NUL: the store would not take it.
+    const id = `${sum.day}\0${sum.workspaceId}\0${sum.keyId}\0${sum.model}\0${sum.providerId}`
     const present = sums.get(id)
     if (present) for (const column of summedColumns) present[column] += sum[column]
     else sums.set(id, { ...sum })

@@ -37,7 +37,7 @@ export interface KeyStore {
 }
 
 /** What the audit trail has to say about a change. */
-export interface Audited extends Author {
+interface Audited extends Author {
   readonly action: 'key.update' | 'key.rotate'
 }
 

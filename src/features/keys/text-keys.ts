@@ -35,7 +35,7 @@ export interface TextKeyDraft {
 }
 
 /** A key together with its text. */
-export interface TextKey {
+interface TextKey {
   readonly keyId: string
   readonly text: string
   readonly name: string

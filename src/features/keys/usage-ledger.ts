@@ -56,7 +56,7 @@ export interface UsageLedger extends AsyncDisposable {
 }
 
 /** Keys that go, and the key above them; null where there is none, and the sums stay under the old ids. */
-export interface HandOver {
+interface HandOver {
   readonly keyIds: ReadonlySet<string>
   readonly heir: string | null
 }
@@ -64,6 +64,8 @@ export interface HandOver {
 const flushRows = 500
 const sweepRowsMax = 5_000
 const sweepIntervalMs = 3_600_000
+/** Soon after the start, for a process that never lives an hour; not at once, when there is enough to do. */
+const firstSweepMs = 60_000
 const heirsMax = 10_000
 const dayMs = 86_400_000
 
@@ -80,7 +82,7 @@ class Ledger implements UsageLedger {
   readonly #writer: BatchWriter<Insertable<UsageTable>>
   /** For the rows of calls that were under way when their key was deleted. Bounded, because such calls end. */
   readonly #heirs = new LRUCache<string, string>({ max: heirsMax })
-  readonly #sweeping: NodeJS.Timeout
+  #sweeping: NodeJS.Timeout | undefined
 
   constructor(deps: LedgerDeps, config: Live<UsageConfig>) {
     const { log } = deps
@@ -90,9 +92,7 @@ class Ledger implements UsageLedger {
     const write = (rows: readonly Insertable<UsageTable>[]) =>
       this.#exclusively(() => this.#write(rows))
     this.#writer = createBatchWriter({ name: 'usage', write, rowsMax, flushRows, flushMs, log })
-    this.#sweeping = setInterval(() => {
-      this.sweep().catch((err: unknown) => log.warn({ err }, 'old usage rows were not deleted'))
-    }, sweepIntervalMs).unref()
+    this.#sweepIn(firstSweepMs)
   }
 
   get dropped(): number {
@@ -147,10 +147,18 @@ class Ledger implements UsageLedger {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#sweeping)
+    clearTimeout(this.#sweeping)
     await this.#writer[Symbol.asyncDispose]()
     // Sums are left without a row when their rows were dropped.
     if (this.#sums.size > 0) await this.#exclusively(() => this.#write([]))
+  }
+
+  #sweepIn(delayMs: number): void {
+    const { log } = this.#deps
+    this.#sweeping = setTimeout(() => {
+      this.#sweepIn(sweepIntervalMs)
+      this.sweep().catch((err: unknown) => log.warn({ err }, 'old usage rows were not deleted'))
+    }, delayMs).unref()
   }
 
   async #write(rows: readonly Insertable<UsageTable>[]): Promise<void> {

@@ -6,7 +6,7 @@ import { summedColumns } from './daily-sums.ts'
 import type { UsageLedger } from './usage-ledger.ts'
 
 /** Which usage is asked for. Days are `YYYY-MM-DD`, UTC, both inclusive. */
-export interface UsageFilter {
+interface UsageFilter {
   readonly workspaceId: string
   readonly key?: string | undefined
   readonly model?: string | undefined
@@ -16,19 +16,19 @@ export interface UsageFilter {
 }
 
 /** What sums can be grouped by. */
-export type UsageGrouping = 'day' | 'key' | 'model' | 'provider'
+type UsageGrouping = 'day' | 'key' | 'model' | 'provider'
 
 /** The sums of one group. */
 export type UsageSums = Record<(typeof summedColumns)[number], number>
 
 /** One page of rows, newest first. */
-export interface UsagePage {
+interface UsagePage {
   readonly rows: readonly Selectable<UsageTable>[]
   readonly nextCursor: string | null
 }
 
 /** Which page is asked for. */
-export interface Page {
+interface Page {
   readonly cursor?: string | undefined
   readonly limit: number
 }

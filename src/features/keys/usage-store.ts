@@ -1,17 +1,41 @@
 import { sql, type Compilable, type Insertable, type Kysely, type Transaction } from 'kysely'
+import { bulkInsert, type BulkInsert } from '../../store/bulk-insert.ts'
 import type { Schema, UsageTable } from '../../store/schema.ts'
 import { createDailySums, summedColumns, type DailySum } from './daily-sums.ts'
 
 const rowsPerStatement = 500
 
-/** The queries that add rows and sums to the store, for one transaction. */
+type UsageRow = Omit<Insertable<UsageTable>, 'id'>
+
+const usageColumns: Readonly<Record<keyof UsageRow, 'text' | 'number'>> = {
+  at: 'number',
+  requestId: 'text',
+  workspaceId: 'text',
+  keyId: 'text',
+  route: 'text',
+  modelAsked: 'text',
+  providerId: 'text',
+  modelUsed: 'text',
+  status: 'number',
+  inputTokens: 'number',
+  outputTokens: 'number',
+  cachedTokens: 'number',
+  costNanoUsd: 'number',
+  usageSource: 'text',
+  abortedBy: 'text',
+  attempts: 'number',
+  firstByteMs: 'number',
+  latencyMs: 'number',
+}
+
+/** What adds rows and sums to the store, for one transaction. */
 export function usageInserts(
   db: Kysely<Schema>,
-  rows: readonly Insertable<UsageTable>[],
+  rows: readonly UsageRow[],
   sums: readonly DailySum[],
-): Compilable[] {
+): (Compilable | BulkInsert)[] {
   return [
-    ...chunks(rows).map((chunk) => db.insertInto('usage').values(chunk)),
+    ...(rows.length > 0 ? [bulkInsert('usage', usageColumns, rows)] : []),
     ...chunks(sums).map((chunk) => sumUpsert(db, chunk)),
   ]
 }

@@ -1,5 +1,4 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
-import { z } from 'zod'
 import {
   AliasChange,
   AliasList,
@@ -8,7 +7,7 @@ import {
   ResolveQuery,
   ResolveReport,
 } from '../../protocol/api/aliases.ts'
-import { IdPath, WorkspaceQuery } from '../../protocol/api/workspaces.ts'
+import { IdPath, Nothing, WorkspaceQuery } from '../../protocol/api/workspaces.ts'
 import type { AliasAdministration } from './alias-administration.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { Cooldown } from './cooldown.ts'
@@ -16,6 +15,8 @@ import { reportResolution } from './resolve-report.ts'
 import type { ResolvingKey } from './resolve-report.ts'
 import { maySee, notFound, requesterOf } from './tenancy.ts'
 import type { ChooseWorkspace } from './tenancy.ts'
+
+const tags = ['aliases']
 
 /** What the routes of aliases need beside their administration. */
 export interface AliasRoutesDeps {
@@ -33,7 +34,7 @@ export function createAliasRoutes(deps: AliasRoutesDeps): FastifyPluginAsyncZod 
   return async (app) => {
     app.get(
       '/api/aliases',
-      { schema: { querystring: WorkspaceQuery, response: { 200: AliasList } } },
+      { schema: { tags, querystring: WorkspaceQuery, response: { 200: AliasList } } },
       async ({ principal, query }) => {
         const workspaceId = chooseWorkspace(principal, query.workspace)
         return { aliases: await aliases.list(workspaceId) }
@@ -41,7 +42,7 @@ export function createAliasRoutes(deps: AliasRoutesDeps): FastifyPluginAsyncZod 
     )
     app.get(
       '/api/aliases/resolve',
-      { schema: { querystring: ResolveQuery, response: { 200: ResolveReport } } },
+      { schema: { tags, querystring: ResolveQuery, response: { 200: ResolveReport } } },
       async ({ principal, query }) => {
         const key = findKey(query.key ?? principal.keyId)
         if (key === undefined || !maySee(principal, key.workspaceId)) throw notFound('key')
@@ -50,7 +51,9 @@ export function createAliasRoutes(deps: AliasRoutesDeps): FastifyPluginAsyncZod 
     )
     app.post(
       '/api/aliases',
-      { schema: { querystring: WorkspaceQuery, body: NewAlias, response: { 201: AliasView } } },
+      {
+        schema: { tags, querystring: WorkspaceQuery, body: NewAlias, response: { 201: AliasView } },
+      },
       async (request, reply) => {
         const { body, principal, query } = request
         const workspaceId = chooseWorkspace(principal, body.workspaceId ?? query.workspace)
@@ -60,20 +63,20 @@ export function createAliasRoutes(deps: AliasRoutesDeps): FastifyPluginAsyncZod 
     )
     app.get(
       '/api/aliases/:id',
-      { schema: { params: IdPath, response: { 200: AliasView } } },
+      { schema: { tags, params: IdPath, response: { 200: AliasView } } },
       (request) => aliases.get(requesterOf(request), request.params.id),
     )
     app.patch(
       '/api/aliases/:id',
-      { schema: { params: IdPath, body: AliasChange, response: { 200: AliasView } } },
+      { schema: { tags, params: IdPath, body: AliasChange, response: { 200: AliasView } } },
       (request) => aliases.update(requesterOf(request), request.params.id, request.body),
     )
     app.delete(
       '/api/aliases/:id',
-      { schema: { params: IdPath, response: { 204: z.null() } } },
+      { schema: { tags, params: IdPath, response: { 204: Nothing } } },
       async (request, reply) => {
         await aliases.remove(requesterOf(request), request.params.id)
-        return reply.code(204).send(null)
+        return reply.code(204).send()
       },
     )
   }

@@ -16,7 +16,7 @@ export interface ChangeRecord {
 }
 
 /** Writes rows of providers and aliases, and tells what it did. */
-export type ChangeWork = (trx: Transaction<Schema>) => Promise<readonly ChangeRecord[]>
+type ChangeWork = (trx: Transaction<Schema>) => Promise<readonly ChangeRecord[]>
 
 /** Changes the catalogue of a workspace; whoever awaits it finds the change durable, audited and effective. */
 export type ChangeCatalogue = (

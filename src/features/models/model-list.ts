@@ -1,6 +1,7 @@
 import { unescape } from 'node:querystring'
 import { AppError } from '../../lib/errors.ts'
 import type { Exchange } from '../../net/exchange.ts'
+import { isTls, securityHeaders } from '../../net/security-headers.ts'
 import { builtinProviderName } from './builtin-provider.ts'
 import type { Caller } from './caller.ts'
 import type { Catalogue, Resolution } from './catalogue.ts'
@@ -93,6 +94,7 @@ function answer({ req, res, id }: Exchange, value: object): void {
     id,
     'x-gateway-request-id',
     id,
+    ...securityHeaders('data', isTls(req.socket)),
   ])
   res.end(req.method === 'HEAD' ? undefined : body)
 }

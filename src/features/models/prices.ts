@@ -61,11 +61,6 @@ export function createPriceList(prices: Readonly<Record<string, PriceInUsd>>): P
   }
 }
 
-/** What a provider charges for a model, by the name that it is sent; null where that is not known. */
-export function priceOf(provider: { readonly prices: PriceList }, model: string): Price | null {
-  return provider.prices.find(model)
-}
-
 /** What a call cost, whole nano US dollars; null where the price or the token counts are not known. */
 export function costNanoUsd(price: Price | null, usage: TokenCounts): number | null {
   if (price === null) return null

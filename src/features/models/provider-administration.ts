@@ -15,7 +15,7 @@ import type { Catalogue } from './catalogue.ts'
 import type { Cooldown } from './cooldown.ts'
 import { checkProvider } from './provider-check.ts'
 import type { ProbeProvider } from './provider-check.ts'
-import { changeDraft, draftNewProvider } from './provider-draft.ts'
+import { changeDraft, draftNewProvider, isSameOrigin } from './provider-draft.ts'
 import { isBuiltin, viewBuiltin, viewProvider } from './provider-view.ts'
 import { findProviderRow, listProviderRows, requireUnused } from './provider-writes.ts'
 import type { ProviderWrites } from './provider-writes.ts'
@@ -91,11 +91,11 @@ export function createProviderAdministration(
     },
     async update(requester, id, body) {
       refuseBuiltin(id)
-      if (body.allowPrivate === true) requireAdmin(requester)
       const { workspaceId } = await require(requester, id)
       await change(workspaceId, requester, async (trx) => {
         const row = await findProviderRow(trx, id)
         if (row === undefined) throw notFound('provider')
+        if (givesPrivateLeave(row, body)) requireAdmin(requester)
         return [await writes.update(trx, row, (before) => changeDraft(before, body))]
       })
       return view(await require(requester, id))
@@ -115,6 +115,12 @@ export function createProviderAdministration(
       return checkProvider(provider, deps.probe)
     },
   }
+}
+
+/** Saying again what is so already is nobody's to refuse. */
+function givesPrivateLeave(row: ProviderRow, { allowPrivate, baseUrl }: ChangeBody): boolean {
+  const staysHere = baseUrl === undefined || isSameOrigin(baseUrl, row.baseUrl)
+  return allowPrivate === true && !(row.allowPrivate === 1 && staysHere)
 }
 
 /** Leave to reach private addresses opens the network behind the gateway, so it is not a workspace's own to give. */

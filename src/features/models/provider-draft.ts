@@ -24,7 +24,7 @@ export interface ProviderDraft extends Omit<ProviderColumns, 'headers'> {
 }
 
 /** One credential in the clear. */
-export type DraftCredential = Extract<SealedSecret, { id: string }>
+type DraftCredential = Extract<SealedSecret, { id: string }>
 
 type NewProviderBody = z.output<typeof NewProvider>
 type ProviderChangeBody = z.output<typeof ProviderChange>
@@ -136,12 +136,12 @@ export function auditableDraft(draft: ProviderDraft): object {
 }
 
 /** A credential for storing, with an id of its own. */
-export function newCredential(text: string, label = ''): DraftCredential {
+function newCredential(text: string, label = ''): DraftCredential {
   return { id: newId('cred'), label, text }
 }
 
 /** Parses and judges a base URL. Throws `invalid_request`, or `destination_not_allowed` for a private address without leave. */
-export function checkBaseUrl(text: string, allowPrivate: boolean): string {
+function checkBaseUrl(text: string, allowPrivate: boolean): string {
   const url = parseOutboundUrl(text, { schemes: ['https', 'http'], anyPort: true, allowPrivate })
   if (url.search !== '' || url.hash !== '') {
     throw new AppError('invalid_request', 'The base URL must not contain a query or a fragment.', {

@@ -161,6 +161,21 @@ test('only an admin gives leave to reach a private address', async () => {
   expect(answer).toMatchObject({ status: 403, json: { error: { code: 'insufficient_scope' } } })
 })
 
+test('a workspace’s own manager can change the rest of a provider with that leave, but not where it leads', async () => {
+  await using models = await openModelManagement()
+  const { json } = await models.ask('POST', '/api/providers', {
+    name: 'Ollama',
+    kind: 'ollama',
+    baseUrl: 'http://127.0.0.1:11434',
+    allowPrivate: true,
+  })
+  models.as('manage')
+  const url = `/api/providers/${json.id}`
+  expect((await models.ask('PATCH', url, { allowPrivate: true, weight: 2 })).status).toBe(200)
+  const baseUrl = 'http://127.0.0.1:3437'
+  expect((await models.ask('PATCH', url, { allowPrivate: true, baseUrl })).status).toBe(403)
+})
+
 test.each([
   ['a scheme that is not HTTP', { baseUrl: 'file:///etc/passwd' }],
   ['a user name in the URL', { baseUrl: 'https://user:pass@api.example' }],

@@ -7,10 +7,12 @@ import {
   ProviderReport,
   ProviderView,
 } from '../../protocol/api/providers.ts'
-import { IdPath, WorkspaceQuery } from '../../protocol/api/workspaces.ts'
+import { IdPath, Nothing, WorkspaceQuery } from '../../protocol/api/workspaces.ts'
 import type { ProviderAdministration } from './provider-administration.ts'
 import { requesterOf } from './tenancy.ts'
 import type { ChooseWorkspace } from './tenancy.ts'
+
+const tags = ['providers']
 
 const DeleteQuery = z.strictObject({
   force: z
@@ -27,7 +29,7 @@ export function createProviderRoutes(
   return async (app) => {
     app.get(
       '/api/providers',
-      { schema: { querystring: WorkspaceQuery, response: { 200: ProviderList } } },
+      { schema: { tags, querystring: WorkspaceQuery, response: { 200: ProviderList } } },
       async ({ principal, query }) => {
         const workspaceId = chooseWorkspace(principal, query.workspace)
         return { providers: await providers.list(workspaceId) }
@@ -36,7 +38,12 @@ export function createProviderRoutes(
     app.post(
       '/api/providers',
       {
-        schema: { querystring: WorkspaceQuery, body: NewProvider, response: { 201: ProviderView } },
+        schema: {
+          tags,
+          querystring: WorkspaceQuery,
+          body: NewProvider,
+          response: { 201: ProviderView },
+        },
       },
       async (request, reply) => {
         const { body, principal, query } = request
@@ -47,25 +54,25 @@ export function createProviderRoutes(
     )
     app.get(
       '/api/providers/:id',
-      { schema: { params: IdPath, response: { 200: ProviderView } } },
+      { schema: { tags, params: IdPath, response: { 200: ProviderView } } },
       (request) => providers.get(requesterOf(request), request.params.id),
     )
     app.patch(
       '/api/providers/:id',
-      { schema: { params: IdPath, body: ProviderChange, response: { 200: ProviderView } } },
+      { schema: { tags, params: IdPath, body: ProviderChange, response: { 200: ProviderView } } },
       (request) => providers.update(requesterOf(request), request.params.id, request.body),
     )
     app.delete(
       '/api/providers/:id',
-      { schema: { params: IdPath, querystring: DeleteQuery, response: { 204: z.null() } } },
+      { schema: { tags, params: IdPath, querystring: DeleteQuery, response: { 204: Nothing } } },
       async (request, reply) => {
         await providers.remove(requesterOf(request), request.params.id, request.query.force)
-        return reply.code(204).send(null)
+        return reply.code(204).send()
       },
     )
     app.post(
       '/api/providers/:id/check',
-      { schema: { params: IdPath, response: { 200: ProviderReport } } },
+      { schema: { tags, params: IdPath, response: { 200: ProviderReport } } },
       (request) => providers.check(requesterOf(request), request.params.id),
     )
   }

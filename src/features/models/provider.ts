@@ -3,7 +3,7 @@ import type { Circuit } from './circuit.ts'
 import type { PriceList } from './prices.ts'
 
 /** What dialect a provider speaks and how it wants its credential. `builtin` answers inside this process. */
-export type ProviderKind = 'openai' | 'azure' | 'anthropic' | 'ollama' | 'custom' | 'builtin'
+type ProviderKind = 'openai' | 'azure' | 'anthropic' | 'ollama' | 'custom' | 'builtin'
 
 /** An upstream that serves models, ready to be called. Frozen; a change makes a new one. Only the circuits inside are alive. */
 export interface Provider {
@@ -73,7 +73,7 @@ export interface ProviderTimeouts {
 }
 
 /** Switches of one provider. */
-export interface ProviderOptions {
+interface ProviderOptions {
   /** Ask for `usage` in streams where the client did not. */
   readonly injectUsage: boolean
   /** Pass `openai-organization` and `openai-project` on. */

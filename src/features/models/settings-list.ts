@@ -49,6 +49,8 @@ export interface SettingsKey {
 }
 
 const elementsMax = 1000
+/** What is shorter could be guessed. */
+const keyCharsMin = 16
 const maskStart = '…'
 const text = z.string().max(4096)
 const id = z
@@ -83,9 +85,16 @@ export const SettingsItems = z
   )
   .max(elementsMax)
 
-/** Body of `POST ?type=key`. */
+/** Body of `POST ?type=key`. Only a key that is deleted may be shorter than one that can be made. */
 export const SettingsKeys = z
-  .array(z.object({ id, name: text, parentId: text, enabled: z.boolean() }))
+  .array(
+    z
+      .object({ id, name: text, parentId: text, enabled: z.boolean() })
+      .refine((key) => key.name === '' || key.id.length >= keyCharsMin, {
+        error: `must have at least ${keyCharsMin} characters`,
+        path: ['id'],
+      }),
+  )
   .max(elementsMax)
 
 /** One item as a client posts it. */

@@ -18,7 +18,7 @@ import { createSettingsStreams } from './settings-stream.ts'
 import type { Author } from './tenancy.ts'
 
 /** Whose settings a list id opens. */
-export interface SettingsOwner {
+interface SettingsOwner {
   readonly workspaceId: string
   /** The key whose text the list id is. */
   readonly keyId: string

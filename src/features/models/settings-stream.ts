@@ -5,7 +5,7 @@ import { isTls, securityHeaders } from '../../net/security-headers.ts'
 import type { EndpointList } from './settings-list.ts'
 
 /** One reader of an event stream of settings. */
-export interface SettingsReader {
+interface SettingsReader {
   readonly workspaceId: string
   /** Reads the list as it is. */
   read(): Promise<EndpointList>
@@ -99,7 +99,8 @@ class SettingsStream {
 
   keepAlive(): void {
     if (!this.reader.isAllowed()) return this.end()
-    if (!this.#exchange.res.writableNeedDrain) this.#exchange.res.write(keepAliveComment)
+    const { res } = this.#exchange
+    if (!res.writableNeedDrain && !res.writableEnded) res.write(keepAliveComment)
   }
 
   end(): void {
@@ -108,10 +109,11 @@ class SettingsStream {
 
   async #sendAll(): Promise<void> {
     const { res } = this.#exchange
-    while (this.#isStale && res.writable) {
+    while (this.#isStale) {
       this.#isStale = false
       const list = await this.reader.read()
-      if (!res.writable) break
+      // Not `writable`, which stays true for a response that has ended.
+      if (res.writableEnded || res.destroyed) return
       const isTaken = res.write(`data: ${JSON.stringify(list)}\n\n`)
       if (!isTaken) await drained(res)
     }

@@ -11,7 +11,7 @@ export const AuditQuery = z.strictObject({
 })
 
 /** One management change. */
-export const AuditEntryView = z.object({
+const AuditEntryView = z.object({
   at: z.string(),
   workspaceId: z.string(),
   actor: z.string().describe('Id of a key, or `system`.'),

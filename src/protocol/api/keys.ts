@@ -8,7 +8,7 @@ const perMinuteMax = 1_000_000_000
 const namesMax = 1000
 
 /** A moment: ISO 8601 with an offset, or epoch ms. Becomes epoch ms. */
-export const Moment = z
+const Moment = z
   .union([z.iso.datetime({ offset: true }), z.int().nonnegative().max(8.64e15)])
   .transform((moment) => (typeof moment === 'number' ? moment : Date.parse(moment)))
 

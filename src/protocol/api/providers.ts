@@ -41,7 +41,7 @@ export const ModelName = z
 export const ProviderKind = z.enum(['openai', 'azure', 'anthropic', 'ollama', 'custom'])
 
 /** The text of a credential, as it goes into a header; empty or null for none. */
-export const CredentialText = z
+const CredentialText = z
   .string()
   .trim()
   .max(4096)
@@ -53,7 +53,7 @@ const CredentialInput = z.union([
 ])
 
 /** Further request headers of a provider. */
-export const ProviderHeaders = z
+const ProviderHeaders = z
   .record(
     z
       .string()
@@ -73,7 +73,7 @@ export const ProviderHeaders = z
 const usd = z.number().nonnegative().max(1_000_000)
 
 /** What one model costs, US dollars: per million tokens, and per request. */
-export const ModelPrice = z.strictObject({
+const ModelPrice = z.strictObject({
   input: usd,
   output: usd,
   cachedInput: usd.optional(),

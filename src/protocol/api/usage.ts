@@ -48,7 +48,7 @@ export const UsageReport = z.object({
 export const UsageRowsQuery = z.strictObject({ ...filters, ...pageFields })
 
 /** One request, as it was recorded at its end. */
-export const UsageRowView = z.object({
+const UsageRowView = z.object({
   at: z.string(),
   requestId: z.string(),
   keyId: z.string(),
