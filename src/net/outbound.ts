@@ -13,10 +13,13 @@ export interface OutboundRequest {
 /** In which phase an exchange with an upstream failed. */
 export type OutboundPhase = 'connect' | 'headers' | 'body'
 
-/** Why an exchange with an upstream failed. */
+/**
+ * Why an exchange with an upstream failed. `blocked`: its address must not be reached. `request`: the body that was
+ * being sent failed, with an AppError as the cause; the upstream is not to blame.
+ */
 export interface OutboundFailure {
   readonly phase: OutboundPhase
-  readonly kind: 'refused' | 'timeout' | 'broken' | 'blocked'
+  readonly kind: 'refused' | 'timeout' | 'broken' | 'blocked' | 'request'
   readonly cause: Error
 }
 

@@ -117,7 +117,12 @@ function toHeaderList(raw: Dispatcher.DispatchController['rawHeaders']): string[
 }
 
 function toFailure(phase: OutboundPhase, cause: Error): OutboundFailure {
-  if (cause instanceof AppError) return { phase: 'connect', kind: 'blocked', cause }
+  if (cause instanceof AppError) {
+    const isBlocked = cause.code === 'destination_not_allowed'
+    return isBlocked
+      ? { phase: 'connect', kind: 'blocked', cause }
+      : { phase, kind: 'request', cause }
+  }
   if (cause instanceof errors.ConnectTimeoutError)
     return { phase: 'connect', kind: 'timeout', cause }
   if (cause instanceof errors.HeadersTimeoutError || cause instanceof errors.BodyTimeoutError) {

@@ -1,5 +1,7 @@
 import type { Server } from 'node:http'
 import type { Config } from '../config/schema.ts'
+import type { Socket } from 'node:net'
+import { systemClock } from '../lib/clock.ts'
 import { newId } from '../lib/ids.ts'
 import type { Live } from '../lib/live.ts'
 import { createCors } from '../net/cors.ts'
@@ -8,6 +10,9 @@ import { createFrontDoor } from '../net/front-door.ts'
 import type { FrontDoorConfig } from '../net/front-door.ts'
 import { attachFrontDoor, httpServerOptions } from '../net/http-listener.ts'
 import type { ListenerHandlers } from '../net/http-listener.ts'
+import { limitConnections } from '../net/connection-limits.ts'
+import { createSlowReadGuard } from '../net/slow-read.ts'
+import type { SlowReadGuard } from '../net/slow-read.ts'
 import { createOriginCheck } from '../net/origin-check.ts'
 import { jsonAnswer } from './answer.ts'
 import { createDashboardSide } from './dashboard-side.ts'
@@ -45,7 +50,14 @@ export async function openListeners(
 ): Promise<Listeners> {
   const { features, metrics, isDraining } = dependencies
   const { management, models, store } = features
-  const { server } = config()
+  const { server, limits } = config()
+  const slowReaders = scope.use(
+    createSlowReadGuard(
+      { clock: systemClock },
+      { bytesPerSecondMin: limits.slowReadBytesPerSecondMin, windowMs: limits.slowReadWindowMs },
+    ),
+  )
+  const shared = { config, slowReaders, accessLog: dependencies.accessLog }
   const apiPages = new Map([
     ['/api/openapi.json', () => jsonAnswer(200, management.openApi())],
     ['/api/docs', () => apiPage(management.openApi())],
@@ -56,7 +68,7 @@ export async function openListeners(
   const dashboard = scope.use(
     await open(
       { host: server.dashboardHost, port: server.dashboardPort },
-      { config, rules: dashboardRules, accessLog: dependencies.accessLog },
+      { ...shared, rules: dashboardRules },
       createDashboardSide(new Map([['/', status], ...apiPages])),
     ),
   )
@@ -78,7 +90,7 @@ export async function openListeners(
   const publicListener = scope.use(
     await open(
       { host: server.host, port: server.port },
-      { config, rules: publicRules, accessLog: dependencies.accessLog },
+      { ...shared, rules: publicRules },
       publicSide,
     ),
   )
@@ -88,15 +100,24 @@ export async function openListeners(
 interface OpenOptions extends Pick<ListenersDependencies, 'accessLog'> {
   readonly config: Live<Config>
   readonly rules: Live<FrontDoorConfig>
+  readonly slowReaders: SlowReadGuard
 }
 
 function open(
   address: ListenAddress,
-  { config, rules, accessLog }: OpenOptions,
+  { config, rules, accessLog, slowReaders }: OpenOptions,
   handlers: ListenerHandlers,
 ): Promise<Listener> {
   const frontDoor = createFrontDoor({ newRequestId: () => newId('req') }, rules)
+  const { limits, server: settings } = config()
   const wire = (server: Server): void => {
+    server.maxRequestsPerSocket = limits.requestsPerSocketMax
+    limitConnections(server, {
+      connectionsMax: limits.connectionsMax,
+      connectionsPerClientMax: limits.connectionsPerIpMax,
+      trustedProxies: settings.trustedProxies,
+    })
+    server.on('connection', (socket: Socket) => slowReaders.track(socket))
     attachFrontDoor(server, frontDoor, {
       ...handlers,
       onExchange(exchange) {

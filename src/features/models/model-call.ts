@@ -145,6 +145,13 @@ export class ModelCall implements ResponseSink {
 
   onFailure(failure: OutboundFailure): void {
     const attempt = this.#attempt as Attempt
+    if (failure.kind === 'request') {
+      this.#request.walk.abandoned(attempt)
+      this.#fail(
+        failure.cause instanceof AppError ? failure.cause : toError(failure, attempt.target),
+      )
+      return
+    }
     this.#request.walk.broke(attempt)
     this.#dependencies.upstreamFailed(attempt.target.provider.name, failure.kind)
     const error = toError(failure, attempt.target)

@@ -12,6 +12,7 @@ const failureTexts: Readonly<Record<OutboundFailure['kind'], string>> = {
   refused: 'The provider could not be reached.',
   timeout: 'The provider did not answer in time.',
   broken: 'The provider broke the connection.',
+  request: 'The request could not be sent.',
   blocked: 'The address of the provider is private. Set allowPrivate if that is meant.',
 }
 

@@ -9,6 +9,7 @@ import { meteredBody } from '../../net/metered-body.ts'
 import { translateRequest } from './anthropic/request-translation.ts'
 import type { Caller } from './caller.ts'
 import type { Catalogue, Resolution, Target } from './catalogue.ts'
+import type { TargetChoice } from './choose-target.ts'
 import { readFormRequest } from './form-request.ts'
 import type { ObjectRoutes } from './object-routes.ts'
 import { selectTargets } from './provider-selection.ts'
@@ -22,6 +23,7 @@ import type { Surface } from './surfaces.ts'
 /** What reading a request needs. */
 export interface ReaderDependencies {
   readonly catalogue: Catalogue
+  readonly choice: TargetChoice
   readonly holders: Pick<ObjectRoutes, 'of'>
   readonly limits: Live<Config['limits']>
 }
@@ -107,7 +109,7 @@ function isAnthropicHeader(name: string): boolean {
 }
 
 async function readFormPlan(
-  { catalogue, limits }: ReaderDependencies,
+  { catalogue, choice, limits }: ReaderDependencies,
   call: IncomingCall,
 ): Promise<RequestPlan> {
   const { exchange, caller } = call
@@ -119,10 +121,15 @@ async function readFormPlan(
   })
   const resolution = selectTargets(catalogue, { inbound: exchange, caller, model: form.model })
   const headers = forwardRequestHeaders(exchange.req.rawHeaders, { acceptEncoding: 'identity' })
+  // A form is sent once, so there is one target, and the length of what it gets is known now.
+  const target = choice.next(resolution, new Set()) ?? (resolution.targets[0] as Target)
+  const model = form.model === undefined ? undefined : target.model
+  const length = form.lengthWith(model)
+  if (length !== undefined) headers.push('content-length', String(length))
   return {
-    ...planOf(call, resolution, headers),
+    ...planOf(call, { ...resolution, targets: [target] }, headers),
     asked: form.model ?? null,
-    bodyFor: (target) => form.bodyFor(form.model === undefined ? undefined : target.model),
+    bodyFor: () => form.bodyWith(model),
   }
 }
 
