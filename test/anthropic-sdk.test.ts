@@ -40,7 +40,10 @@ describe('with a provider that speaks Anthropic itself', () => {
   test('passes on the version, the betas and the query, with the credential of the provider', async () => {
     await using gateway = await start()
     const client = connect(gateway)
-    await client.beta.messages.create({ ...asked, betas: ['context-1m-2025-08-07'] })
+    await client.beta.messages.create(
+      { ...asked, betas: ['context-1m-2025-08-07'] },
+      { query: { beta: 'true' }, headers: { 'anthropic-version': '2023-06-01' } },
+    )
     const request = gateway.upstream.requests[0]
     expect(request?.url).toBe('/v1/messages?beta=true')
     expect(request?.header('anthropic-version')).toBe('2023-06-01')

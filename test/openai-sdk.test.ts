@@ -187,7 +187,13 @@ describe.each(majors)('%s', (_, Sdk) => {
   test('takes the upstream along when it aborts, waiting or streaming', async () => {
     await using gateway = await startGateway()
     const { upstream } = gateway
-    upstream.script(stall(), chatStream(Array.from({ length: 500 }, (__, index) => String(index)), { intervalMs: 5 }))
+    upstream.script(
+      stall(),
+      chatStream(
+        Array.from({ length: 500 }, (__, index) => String(index)),
+        { intervalMs: 5 },
+      ),
+    )
     const { completions } = connect(gateway).chat
 
     const waiting = new AbortController()

@@ -1,3 +1,5 @@
+import { getCompileCacheDir } from 'node:module'
+import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { AppError } from '../lib/errors.ts'
 import { toSqliteError } from './fault.ts'
@@ -37,6 +39,7 @@ export async function startSqliteThread(
     workerData: { file } satisfies SqliteWorkerData,
     // Flags of the process, such as --watch or --input-type, are not meant for this thread.
     execArgv: [],
+    env: compileCacheEnvironment(),
   })
   const calls = createCalls((call) => worker.postMessage(call))
   const exited = Promise.withResolvers<void>()
@@ -61,6 +64,15 @@ export async function startSqliteThread(
   }
   await thread.run({ sql: 'select 1', parameters: [] })
   return thread
+}
+
+/**
+ * All of the environment the thread sees. A compile cache is not inherited, and without it the thread would load a
+ * compiler of its own for this one TypeScript file: some 17 MB and 40 ms.
+ */
+function compileCacheEnvironment(): NodeJS.ProcessEnv {
+  const versioned = getCompileCacheDir()
+  return versioned === undefined ? {} : { NODE_COMPILE_CACHE: path.dirname(versioned) }
 }
 
 interface Pending {

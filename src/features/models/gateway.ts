@@ -105,11 +105,11 @@ function call(dependencies: GatewayDependencies, granted: GrantedRequest): void 
     walk: createTargetWalk(dependencies, plan, caller.needsUsage),
     observer,
     onEnd(outcome) {
-      ticker.remove(running)
+      leave()
       access.recordUsage(accountFor(subject, outcome))
     },
   })
-  ticker.add(running)
+  const leave = ticker.add(running)
   running.start()
 }
 

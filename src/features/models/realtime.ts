@@ -73,14 +73,13 @@ async function pass(
   const search = query.size === 0 ? '' : `?${query.toString()}`
   const admission = await access.admit(caller, { tokens: 0, costNanoUsd: 0 })
   const stop = new AbortController()
-  const running = { tick() {}, stop: () => stop.abort() }
-  ticker.add(running)
+  const leave = ticker.add({ tick() {}, stop: () => stop.abort() })
   const outcome = await tunnelWebSocket(
     request,
     socketTarget({ request, rest, search, target, credential }, dependencies.lookupFor),
     stop.signal,
   )
-  ticker.remove(running)
+  leave()
   admission.release()
   const status = statusOf(outcome)
   if (outcome.state === 'failed') dependencies.cooldown.broke(credential)
