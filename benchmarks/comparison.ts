@@ -11,8 +11,6 @@ export interface Contest {
   readonly load: LoadProcess
   /** Rounds of one measurement; each gives both servers the same load, one right after the other. */
   readonly rounds: number
-  /** Length of one server's part of a round, ms. */
-  readonly roundMs: number
 }
 
 /** A server and the key that it wants. */
@@ -21,8 +19,8 @@ export interface Contestant {
   readonly key: string
 }
 
-/** What is sent in one measurement: a job without its server and its length. */
-export type Traffic = Pick<LoadJob, 'body' | 'connections' | 'streamChunks' | 'rampMs'>
+/** What one server is sent in its part of a round: a job without the server. */
+export type Traffic = Omit<LoadJob, 'port' | 'key'>
 
 /** What one server's part of a round has given. */
 interface Turn extends LoadReport {
@@ -36,7 +34,7 @@ export async function compareCpu(
   measurement: { name: string; limit: number; traffic: Traffic },
 ): Promise<Figure> {
   const rounds = await runRounds(contest, measurement.traffic)
-  const mean = (side: 'baseline' | 'gateway') =>
+  const middle = (side: 'baseline' | 'gateway') =>
     spreadOf(rounds.map((round) => round[side].cpuPerRequestMicros)).median.toFixed(1)
   return {
     name: measurement.name,
@@ -45,7 +43,7 @@ export async function compareCpu(
     spread: spreadOf(
       rounds.map((round) => round.gateway.cpuPerRequestMicros / round.baseline.cpuPerRequestMicros),
     ),
-    detail: `${mean('gateway')} µs against ${mean('baseline')} µs of CPU`,
+    detail: `${middle('gateway')} µs against ${middle('baseline')} µs of CPU`,
   }
 }
 
@@ -96,18 +94,12 @@ async function runRounds(contest: Contest, traffic: Traffic) {
 }
 
 async function takeTurn(
-  { load, roundMs }: Contest,
+  { load }: Contest,
   { server, key }: Contestant,
   traffic: Traffic,
 ): Promise<Turn> {
   const before = await readCpuMicros(server.pid)
-  const report = await load.run({
-    ...traffic,
-    port: server.port,
-    key,
-    durationMs: roundMs,
-    requestsMax: 1_000_000,
-  })
+  const report = await load.run({ ...traffic, port: server.port, key })
   const spent = (await readCpuMicros(server.pid)) - before
   if (spent <= 0) throw new Error(`${server.name} answered without using any CPU`)
   return { ...report, cpuPerRequestMicros: spent / report.requests }

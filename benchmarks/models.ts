@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { ensureProgram } from '../scripts/services.ts'
 import { compareCpu, compareDuration } from './comparison.ts'
-import type { Contest, Traffic } from './comparison.ts'
+import type { Contest } from './comparison.ts'
 import { configureGateway, checkRecords } from './gateway.ts'
 import {
   assertMeasurable,
@@ -16,11 +16,13 @@ import { formatFigure, isMet, spreadOf } from './statistics.ts'
 import type { Figure } from './statistics.ts'
 import { burstChunks } from './traffic.ts'
 
-/** How long the benchmark takes its time. */
+/** How much of everything is done. */
 interface Plan {
   readonly rounds: number
+  /** Requests of one server in one round where CPU time is compared; enough for a clock that ticks every 10 ms. */
+  readonly requests: { readonly small: number; readonly large: number; readonly burst: number }
+  /** Length of one server's part of a round where durations are compared, ms. */
   readonly roundMs: number
-  readonly pacedRoundMs: number
   readonly coldStarts: number
   /** Requests before and after the first look at the memory. */
   readonly warmUpRequests: number
@@ -29,8 +31,8 @@ interface Plan {
 
 const fullPlan: Plan = {
   rounds: 7,
-  roundMs: 2_000,
-  pacedRoundMs: 3_000,
+  requests: { small: 30_000, large: 8_000, burst: 2_500 },
+  roundMs: 3_000,
   coldStarts: 5,
   warmUpRequests: 20_000,
   soakRequests: 100_000,
@@ -38,14 +40,16 @@ const fullPlan: Plan = {
 
 const quickPlan: Plan = {
   rounds: 3,
-  roundMs: 500,
-  pacedRoundMs: 1_500,
+  requests: { small: 10_000, large: 2_500, burst: 800 },
+  roundMs: 1_000,
   coldStarts: 1,
   warmUpRequests: 2_000,
   soakRequests: 10_000,
 }
 
-const small: Traffic = { body: 'small', connections: 64, rampMs: 0 }
+/** Bound on what ends by its number of requests. */
+const patienceMs = 120_000
+const busy = { connections: 64, rampMs: 0, durationMs: patienceMs }
 
 /**
  * Measures the models gateway with every feature on against nginx as a plain proxy, in the same run, and prints a
@@ -68,7 +72,6 @@ export async function benchmarkModels(options: { readonly quick: boolean }): Pro
     gateway: { server: portico, key: await configureGateway(portico, upstream.port) },
     load: scope.use(startLoad()),
     rounds: plan.rounds,
-    roundMs: plan.roundMs,
   }
   // Memory comes first: it wants a process that has done nothing yet, and it warms up the rest.
   for await (const figure of measureAll(contest, plan)) {
@@ -84,34 +87,39 @@ async function* measureAll(contest: Contest, plan: Plan): AsyncGenerator<Figure>
   yield await compareCpu(contest, {
     name: 'small body, 64 connections: CPU',
     limit: 4.5,
-    traffic: small,
+    traffic: { ...busy, body: 'small', requestsMax: plan.requests.small },
   })
   yield await compareCpu(contest, {
     name: '100 KB body, 64 connections: CPU',
     limit: 5,
-    traffic: { ...small, body: 'large' },
+    traffic: { ...busy, body: 'large', requestsMax: plan.requests.large },
   })
   yield await compareCpu(contest, {
     name: 'SSE of 200 chunks, 64 connections: CPU',
     limit: 2.5,
-    traffic: { ...small, body: 'burst', streamChunks: burstChunks },
+    traffic: {
+      ...busy,
+      body: 'burst',
+      streamChunks: burstChunks,
+      requestsMax: plan.requests.burst,
+    },
   })
+  const timed = { durationMs: plan.roundMs, requestsMax: Number.MAX_SAFE_INTEGER }
   yield await compareDuration(contest, {
     name: 'added p50 at one connection',
     limit: 60,
     unit: 'µs',
     scale: 1000,
     of: 'latencyP50Ms',
-    traffic: { ...small, connections: 1 },
+    traffic: { ...timed, body: 'small', connections: 1, rampMs: 0 },
   })
-  const unhurried = { ...contest, roundMs: plan.pacedRoundMs }
-  yield await compareDuration(unhurried, {
+  yield await compareDuration(contest, {
     name: 'added time to first chunk, 64 paced streams',
     limit: 0.5,
     unit: 'ms',
     scale: 1,
     of: 'firstChunkP50Ms',
-    traffic: { body: 'paced64', connections: 64, streamChunks: 50, rampMs: 1_000 },
+    traffic: { ...timed, body: 'paced64', connections: 64, streamChunks: 50, rampMs: 1_000 },
   })
   yield await measureStalls(contest)
 }
@@ -128,7 +136,7 @@ async function measureColdStart(plan: Plan): Promise<Figure> {
 async function* measureMemory(contest: Contest, plan: Plan): AsyncGenerator<Figure> {
   const { load, gateway } = contest
   const send = (requestsMax: number) =>
-    load.run({ ...small, ...addressOf(contest), requestsMax, durationMs: 120_000 })
+    load.run({ ...busy, ...addressOf(contest), body: 'small', requestsMax })
   const settledRss = async () => {
     // Time for the queued rows to be written and for the collector to come by.
     await pause(2_000)

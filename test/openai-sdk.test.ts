@@ -1,6 +1,6 @@
 import OpenAI4 from 'openai4'
 import OpenAI5 from 'openai5'
-import OpenAI6, { toFile } from 'openai6'
+import OpenAI6, { toFile } from 'openai'
 import { describe, expect, test } from 'vitest'
 import { startGateway } from './support/portico.ts'
 import type { Gateway } from './support/portico.ts'

@@ -1,16 +1,15 @@
-import { writeBackup } from '../store/backup.ts'
-import { locate } from '../store/store.ts'
-import type { StoreLocation } from '../store/store.ts'
+import type { Config } from '../config/schema.ts'
+import { backUp } from '../server/backup.ts'
 
 /** What `portico backup` is asked for. */
 export interface BackupRequest {
   readonly file: string
-  readonly config: StoreLocation
+  readonly config: Config
 }
 
 /** Writes a consistent copy of the database, also while a server runs, and prints where it is and what it lacks. */
 export async function runBackup({ file, config }: BackupRequest): Promise<void> {
-  await writeBackup(locate(config), file)
+  await backUp(config, file)
   console.log(`Wrote ${file}.`)
   console.log(
     'Credentials in it are encrypted, and the encryption key is not in it: keep that apart.',

@@ -1,4 +1,5 @@
 import { listWarnings } from '../config/warnings.ts'
+import { collectWhenIdle } from '../server/idle-collection.ts'
 import { startServer } from '../server/server.ts'
 import type { RunningServer } from '../server/server.ts'
 import { readOptions } from './config-options.ts'
@@ -21,6 +22,7 @@ export async function serve(options: ConfigOptions): Promise<number> {
     reload: () => origin.load(),
   })
   announce(server)
+  using _ = collectWhenIdle()
   const reload = (): void => void server.reload()
   process.on('SIGHUP', reload)
   await stop.requested

@@ -13,7 +13,6 @@ const restartPaths = [
   'adminKey',
   'encryptionKey',
   'previousEncryptionKeys',
-  'log.level',
   'limits.headerBytesMax',
   'limits.headersTimeoutMs',
   'limits.keepAliveTimeoutMs',
@@ -35,6 +34,26 @@ export function needsRestart(path: string): boolean {
 /** The settings that differ and take effect only after a restart, as dotted paths. */
 export function restartOnly(before: Config, after: Config): string[] {
   return restartPaths.filter((path) => !isSame(valueAt(before, path), valueAt(after, path)))
+}
+
+/** `after`, but with the values of `before` where a change takes effect only after a restart. */
+export function keepUntilRestart(before: Config, after: Config): Config {
+  return keepIn(before, after, []) as Config
+}
+
+function keepIn(before: unknown, after: unknown, path: readonly string[]): unknown {
+  if (needsRestart(path.join('.'))) return before
+  if (!isSection(before) || !isSection(after)) return after
+  const names = new Set([...Object.keys(before), ...Object.keys(after)])
+  return Object.freeze(
+    Object.fromEntries(
+      [...names].map((name) => [name, keepIn(before[name], after[name], [...path, name])]),
+    ),
+  )
+}
+
+function isSection(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && value.constructor === Object
 }
 
 function valueAt(config: Config, path: string): unknown {

@@ -178,9 +178,11 @@ const modelsConfig = z.strictObject({
     .default(3)
     .describe('Providers tried for one request, the first included.'),
   retryStatuses: z
-    .array(z.int().min(400).max(599))
-    .default([408, 429, 500, 502, 503, 504])
-    .describe('Statuses of a provider after which the next one is tried.'),
+    .array(z.int().min(400).max(499))
+    .default([408, 429])
+    .describe(
+      'Statuses below 500 after which the next provider is tried; it is after every status from 500 up.',
+    ),
   cooldown: cooldownConfig.prefault({}),
   timeouts: timeoutsConfig.prefault({}),
   keepAliveCommentMs: count

@@ -1,5 +1,6 @@
 import type { Live } from '../lib/live.ts'
 import { derive } from './derive.ts'
+import { answerHeaders } from './answer.ts'
 import { writeError } from './error-response.ts'
 import type { Exchange } from './exchange.ts'
 import { foreignOrigin, trustedOrigins, type OriginRules } from './origin-check.ts'
@@ -33,12 +34,15 @@ export function createCors(rules: Live<OriginRules>): (exchange: Exchange) => bo
 }
 
 function answerPreflight({ req, res, id }: Exchange, method: string): void {
-  res.writeHead(204, {
-    'access-control-allow-methods': method,
+  res.writeHead(204, [
+    'access-control-allow-methods',
+    method,
     // The SDKs send a good dozen headers of their own; to an allowed page any header is fine, for the key decides.
-    'access-control-allow-headers': req.headers['access-control-request-headers'] ?? '',
-    'access-control-max-age': preflightMaxAgeSeconds,
-    'x-gateway-request-id': id,
-  })
+    'access-control-allow-headers',
+    req.headers['access-control-request-headers'] ?? '',
+    'access-control-max-age',
+    preflightMaxAgeSeconds,
+    ...answerHeaders('data', id, req.socket),
+  ])
   res.end()
 }

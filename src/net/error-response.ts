@@ -1,7 +1,8 @@
 import { STATUS_CODES, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { errorDefinitions, type AppError } from '../lib/errors.ts'
-import { isTls, securityHeaders } from './security-headers.ts'
+import { AppError, errorDefinitions } from '../lib/errors.ts'
+import { answerHeaders } from './answer.ts'
+import type { Exchange } from './exchange.ts'
 
 /** The JSON body of an error answer. */
 interface ErrorBody {
@@ -16,7 +17,7 @@ interface ErrorBody {
 }
 
 /** The body that tells a client about `error`. The hint falls back to the remedy of the code. */
-function errorBody(error: AppError, requestId: string): ErrorBody {
+export function errorBody(error: AppError, requestId: string): ErrorBody {
   const { hint = errorDefinitions[error.code].remedy, param, issues } = error.details
   return {
     error: {
@@ -30,6 +31,19 @@ function errorBody(error: AppError, requestId: string): ErrorBody {
   }
 }
 
+/** The headers that belong to `error` itself, whatever its body looks like: a flat list name, value, … */
+export function errorHeaders(error: AppError): string[] {
+  const headers: string[] = []
+  if (error.status === 401) headers.push('www-authenticate', 'Bearer')
+  const { retryAfterMs } = error.details
+  if (retryAfterMs !== undefined) {
+    headers.push('retry-after', String(Math.ceil(retryAfterMs / 1_000)))
+    headers.push('retry-after-ms', String(Math.ceil(retryAfterMs)))
+  }
+  for (const [name, value] of Object.entries(error.details.headers ?? {})) headers.push(name, value)
+  return headers
+}
+
 /**
  * Answers with `error` as JSON and ends the response; if its head is out already, destroys it.
  * After a refusal that leaves doubt about where the next request starts, the connection closes.
@@ -41,10 +55,24 @@ export function writeError(res: ServerResponse, error: AppError, requestId: stri
   }
   const body = JSON.stringify(errorBody(error, requestId))
   res.writeHead(error.status, [
-    ...errorHeaders(error, { requestId, body, tls: isTls(res.socket) }),
+    ...contentHeaders(body),
+    ...answerHeaders('management', requestId, res.socket),
+    ...errorHeaders(error),
     ...(closingStatuses.has(error.status) ? ['connection', 'close'] : []),
   ])
   res.end(body)
+}
+
+/** Answers an exchange with `error`, and notes its code for the access line. */
+export function refuse({ res, id, note }: Exchange, error: AppError): void {
+  note.error = error.code
+  writeError(res, error, id)
+}
+
+/** An error as a client may see it: what nobody foresaw may carry anything, so nothing of it but its cause remains. */
+export function toAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error
+  return new AppError('internal_error', errorDefinitions.internal_error.meaning, { cause: error })
 }
 
 /** Answers with `error` on a bare connection, where there is no response object, and closes it. */
@@ -54,8 +82,13 @@ export function writeSocketError(socket: Duplex, error: AppError, requestId: str
     return
   }
   const body = JSON.stringify(errorBody(error, requestId))
-  const headers = errorHeaders(error, { requestId, body, tls: isTls(socket) })
-  const head = formatResponseHead(error.status, [...headers, 'connection', 'close'])
+  const head = formatResponseHead(error.status, [
+    ...contentHeaders(body),
+    ...answerHeaders('management', requestId, socket),
+    ...errorHeaders(error),
+    'connection',
+    'close',
+  ])
   socket.end(head + body, () => socket.destroy())
 }
 
@@ -70,25 +103,7 @@ export function formatResponseHead(status: number, headers: readonly string[]): 
 
 const closingStatuses: ReadonlySet<number> = new Set([400, 408, 413, 414, 417, 431, 505])
 
-function errorHeaders(
-  error: AppError,
-  answer: { readonly requestId: string; readonly body: string; readonly tls: boolean },
-): string[] {
-  const headers = [
-    'content-type',
-    'application/json; charset=utf-8',
-    'content-length',
-    String(Buffer.byteLength(answer.body)),
-    'x-gateway-request-id',
-    answer.requestId,
-    ...securityHeaders('management', answer.tls),
-  ]
-  if (error.status === 401) headers.push('www-authenticate', 'Bearer')
-  const { retryAfterMs } = error.details
-  if (retryAfterMs !== undefined) {
-    headers.push('retry-after', String(Math.ceil(retryAfterMs / 1_000)))
-    headers.push('retry-after-ms', String(Math.ceil(retryAfterMs)))
-  }
-  for (const [name, value] of Object.entries(error.details.headers ?? {})) headers.push(name, value)
-  return headers
+function contentHeaders(body: string): string[] {
+  const length = String(Buffer.byteLength(body))
+  return ['content-type', 'application/json; charset=utf-8', 'content-length', length]
 }

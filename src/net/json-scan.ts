@@ -68,20 +68,24 @@ function scanMember(bytes: Buffer, at: number): { key: ByteRange; value: ByteRan
   return end < 0 ? undefined : { key: { start: at, end: keyEnd }, value: { start, end } }
 }
 
-/** Replaces the given ranges, which ascend and do not overlap, by `value`. */
-export function spliceRanges(bytes: Buffer, ranges: readonly ByteRange[], value: Buffer): Buffer {
-  let size = bytes.length
-  for (const range of ranges) size += value.length - (range.end - range.start)
-  const result = Buffer.allocUnsafe(size)
+/** A range to be replaced. */
+export interface Edit extends ByteRange {
+  readonly value: Buffer
+}
+
+/**
+ * `bytes` with the edits made, which do not overlap, as a list of pieces. Nothing is copied: a body may be long, and what
+ * is replaced in it is short.
+ */
+export function applyEdits(bytes: Buffer, edits: readonly Edit[]): readonly Buffer[] {
+  const pieces: Buffer[] = []
   let from = 0
-  let to = 0
-  for (const range of ranges) {
-    to += bytes.copy(result, to, from, range.start)
-    to += value.copy(result, to)
-    from = range.end
+  for (const { start, end, value } of edits.toSorted((one, other) => one.start - other.start)) {
+    pieces.push(bytes.subarray(from, start), value)
+    from = end
   }
-  bytes.copy(result, to, from)
-  return result
+  pieces.push(bytes.subarray(from))
+  return pieces
 }
 
 function keyAt(bytes: Buffer, range: ByteRange): string | undefined {

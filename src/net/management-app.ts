@@ -5,15 +5,29 @@ import {
   validatorCompiler,
 } from 'fastify-type-provider-zod'
 import { AppError, errorDefinitions, type ErrorCode, type ErrorDetails } from '../lib/errors.ts'
+import type { Live } from '../lib/live.ts'
+import { answerHeaders } from './answer.ts'
+import { errorBody, errorHeaders, toAppError } from './error-response.ts'
 import './management.ts'
+import { ClientGone, readBody, type BodyLimits } from './request-body.ts'
 
 /**
  * Makes a Fastify application speak like the rest of the management API: requests and responses pass zod schemas, and
- * every failure leaves as `{error:{code, message, hint?, issues?, requestId}}`.
+ * every failure leaves as `{error:{code, message, hint, issues?, requestId}}`. A JSON body may be empty: clients
+ * announce one out of habit, also to routes that take none.
  * Call it before the routes are registered; it has to see them to tell an unknown path from a wrong method.
+ * `request.inbound` must be set before anything can fail.
  */
-export function configureManagement(app: FastifyInstance): void {
+export function configureManagement(app: FastifyInstance, bodyLimits: Live<BodyLimits>): void {
   const methodsByPattern = new Map<string, Set<string>>()
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', (request, _payload, done) => {
+    readBody(request.raw, bodyLimits()).then((bytes) => {
+      if (bytes.length === 0) done(null)
+      else void parse(request, bytes.toString(), done)
+    }, done)
+  })
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   app.addHook('onRoute', ({ url, method }) => {
@@ -21,57 +35,48 @@ export function configureManagement(app: FastifyInstance): void {
     for (const name of [method].flat()) methods.add(name)
     methodsByPattern.set(url, methods)
   })
+  app.addHook('onSend', async ({ inbound, raw }, reply) => {
+    setHeaders(reply, answerHeaders('management', inbound.id, raw.socket))
+    // A body that was not read to its end would be taken for the next request.
+    if (!raw.complete) reply.header('connection', 'close')
+  })
   app.setNotFoundHandler((request, reply) => {
     const methods = methodsOf(methodsByPattern, request.url)
     return send(methods.length > 0 ? wrongMethod(methods) : nothingHere(), request, reply)
   })
   app.setErrorHandler<FastifyError>((error, request, reply) => {
-    const known = toAppError(error)
+    if (error instanceof ClientGone) return reply.hijack().raw.destroy()
+    const known = fromFramework(error)
     if (known.status >= 500) request.log.error({ err: error }, 'management request failed')
     return send(known, request, reply)
   })
 }
 
-/** The JSON body of an error on the management API. */
-function managementErrorBody(error: AppError, requestId: string): object {
-  const { hint, issues } = error.details
-  return {
-    error: {
-      code: error.code,
-      message: error.message,
-      hint: hint ?? errorDefinitions[error.code].remedy,
-      ...(issues && { issues }),
-      requestId,
-    },
-  }
-}
-
 function send(error: AppError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  // The inbound is missing only where the request failed before it was authenticated.
-  const inbound = request.inbound as FastifyRequest['inbound'] | undefined
-  if (inbound) inbound.note.error = error.code
-  const { retryAfterMs, headers } = error.details
-  if (retryAfterMs !== undefined) {
-    reply.header('retry-after', Math.ceil(retryAfterMs / 1000))
-    reply.header('retry-after-ms', Math.ceil(retryAfterMs))
-  }
-  if (error.status === 401) reply.header('www-authenticate', 'Bearer')
-  for (const [name, value] of Object.entries(headers ?? {})) reply.header(name, value)
+  const { id, note } = request.inbound
+  note.error = error.code
+  setHeaders(reply, errorHeaders(error))
   return reply
     .code(error.status)
     .type('application/json; charset=utf-8')
     .serializer(JSON.stringify)
-    .send(managementErrorBody(error, inbound?.id ?? request.id))
+    .send(errorBody(error, id))
+}
+
+/** `headers` is a flat list name, value, … */
+function setHeaders(reply: FastifyReply, headers: readonly string[]): void {
+  for (let at = 0; at < headers.length; at += 2) {
+    reply.header(headers[at] as string, headers[at + 1])
+  }
 }
 
 /** Fastify’s own refusals that have a code of ours. */
 const frameworkCodes: Readonly<Record<string, ErrorCode>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: 'request_too_large',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid_framing',
 }
 
-function toAppError(error: FastifyError): AppError {
+function fromFramework(error: FastifyError): AppError {
   if (error instanceof AppError) return error
   if (hasZodFastifySchemaValidationErrors(error)) return invalidInput(error.validation)
   const code = frameworkCodes[error.code]
@@ -79,8 +84,7 @@ function toAppError(error: FastifyError): AppError {
   if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
     return new AppError('invalid_request', 'The body is not acceptable JSON.', { cause: error })
   }
-  // What it was stays in the log: the text of an unforeseen error may carry anything.
-  return new AppError('internal_error', errorDefinitions.internal_error.meaning, { cause: error })
+  return toAppError(error)
 }
 
 interface ZodIssue {

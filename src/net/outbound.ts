@@ -7,7 +7,8 @@ export interface OutboundRequest {
   readonly path: string
   /** Flat list name, value, …; no hop-by-hop headers, no `host`, no `content-length` when `body` is a Buffer. */
   readonly headers: readonly string[]
-  readonly body: Uint8Array | Readable | null
+  /** A list of pieces is sent as if it were one. */
+  readonly body: Uint8Array | readonly Uint8Array[] | Readable | null
 }
 
 /** In which phase an exchange with an upstream failed. */
@@ -42,5 +43,6 @@ export interface OutboundExchange {
 
 /** Something that answers requests: a pool of connections to one origin, or a provider inside this process. */
 export interface Upstream extends AsyncDisposable {
+  /** Begins an exchange. Whatever happens, the sink hears nothing before this has returned. */
   send(request: OutboundRequest, sink: ResponseSink): OutboundExchange
 }

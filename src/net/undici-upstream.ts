@@ -1,4 +1,5 @@
 import type { LookupFunction } from 'node:net'
+import type { Readable } from 'node:stream'
 import { errors, Pool } from 'undici'
 import type { Dispatcher } from 'undici'
 import { AppError } from '../lib/errors.ts'
@@ -26,6 +27,8 @@ export interface UndiciUpstreamOptions {
 
 const responseHeaderBytesMax = 64 * 1024
 const idleSocketMs = 30_000
+/** Each of them restarts the wait for the head, so without a bound they could go on for ever. */
+const informationalMax = 32
 
 /** A pool of HTTP/1.1 connections to one origin. Redirects are not followed, encodings not touched. Closing it waits for what still runs. */
 export function createUndiciUpstream(options: UndiciUpstreamOptions): Upstream {
@@ -47,8 +50,7 @@ export function createUndiciUpstream(options: UndiciUpstreamOptions): Upstream {
         {
           method: request.method,
           path: request.path,
-          headers: request.headers as string[],
-          body: request.body,
+          ...toSent(request),
         },
         exchange,
       )
@@ -60,6 +62,28 @@ export function createUndiciUpstream(options: UndiciUpstreamOptions): Upstream {
   }
 }
 
+/** A short body is cheaper to copy than to send in pieces. */
+const copiedBytesMax = 16 * 1024
+
+type SentBody = Pick<Dispatcher.DispatchOptions, 'headers' | 'body'>
+
+/** The body as undici takes it: any iterable will do, though its types do not say so, but then the length is ours to tell. */
+function toSent({ headers, body }: OutboundRequest): SentBody {
+  if (body === null || !isPieces(body)) return { headers: headers as string[], body }
+  let size = 0
+  for (const piece of body) size += piece.length
+  if (size <= copiedBytesMax)
+    return { headers: headers as string[], body: Buffer.concat(body, size) }
+  return {
+    headers: [...headers, 'content-length', String(size)],
+    body: body as unknown as Readable,
+  }
+}
+
+function isPieces(body: NonNullable<OutboundRequest['body']>): body is readonly Uint8Array[] {
+  return Array.isArray(body)
+}
+
 const abandoned = new Error('The exchange was abandoned by its reader')
 
 /** One exchange: undici's handler on one side, ours on the other. A class, because one is made per request on the hot path. */
@@ -68,6 +92,7 @@ class UndiciExchange implements Dispatcher.DispatchHandler, OutboundExchange {
   #controller: Dispatcher.DispatchController | undefined
   #aborted = false
   #phase: OutboundPhase = 'connect'
+  #informational = 0
 
   constructor(sink: ResponseSink) {
     this.#sink = sink
@@ -90,7 +115,8 @@ class UndiciExchange implements Dispatcher.DispatchHandler, OutboundExchange {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, statusCode: number): void {
-    if (statusCode < 200 || this.#aborted) return
+    if (this.#aborted) return
+    if (statusCode < 200) return this.#countInformational(controller)
     this.#phase = 'body'
     this.#sink.onStart(statusCode, toHeaderList(controller.rawHeaders))
   }
@@ -104,8 +130,20 @@ class UndiciExchange implements Dispatcher.DispatchHandler, OutboundExchange {
     if (!this.#aborted) this.#sink.onEnd()
   }
 
+  /**
+   * Passed on when undici is done with it: it may call this from within `dispatch`, or in the midst of its parser, which
+   * does not allow for another request to be sent then.
+   */
   onResponseError(_controller: Dispatcher.DispatchController, cause: Error): void {
-    if (!this.#aborted) this.#sink.onFailure(toFailure(this.#phase, cause))
+    queueMicrotask(() => {
+      if (!this.#aborted) this.#sink.onFailure(toFailure(this.#phase, cause))
+    })
+  }
+
+  #countInformational(controller: Dispatcher.DispatchController): void {
+    this.#informational += 1
+    if (this.#informational <= informationalMax) return
+    controller.abort(new Error(`More than ${informationalMax} informational responses`))
   }
 }
 

@@ -2,7 +2,6 @@ import { createMemoryCounters } from '../cluster/memory-counters.ts'
 import type { Config } from '../config/schema.ts'
 import { openKeys } from '../features/keys/keys.ts'
 import type { Keys } from '../features/keys/keys.ts'
-import { keysRoutes } from '../features/keys/routes.ts'
 import { openModels } from '../features/models/models.ts'
 import type { Models } from '../features/models/models.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -13,8 +12,8 @@ import { createSecretBox } from '../store/secret-box.ts'
 import { openStore } from '../store/store.ts'
 import type { Store } from '../store/store.ts'
 import { keysForModels, managementCarriers } from './keys-for-models.ts'
-import { createManagement } from './management.ts'
-import type { Management } from './management.ts'
+import { deferManagement } from './deferred-management.ts'
+import type { DeferredManagement } from './deferred-management.ts'
 import type { ServerMetrics } from './metrics.ts'
 
 /** The features of Portico, opened and connected with each other. */
@@ -22,7 +21,7 @@ export interface Features {
   readonly store: Store
   readonly keys: Keys
   readonly models: Models
-  readonly management: Management
+  readonly management: DeferredManagement
   /** The admin key, when it was made just now. */
   readonly generatedAdminKey: string | undefined
 }
@@ -71,12 +70,22 @@ export async function openFeatures(
     ),
   )
   const management = scope.use(
-    await createManagement({
-      authenticate: (inbound) =>
-        keys.authenticate(inbound, { carriers: managementCarriers, scope: 'manage' }),
-      plugins: [keysRoutes({ store, keys }), models.routes],
-      bodyBytesMax: config().limits.jsonBytesMax,
-    }),
+    deferManagement(async () => {
+      const [{ createManagement }, { keysRoutes }] = await Promise.all([
+        import('./management.ts'),
+        import('../features/keys/routes.ts'),
+      ])
+      return createManagement({
+        authenticate: (inbound) =>
+          keys.authenticate(inbound, { carriers: managementCarriers, scope: 'manage' }),
+        plugins: [keysRoutes({ store, keys }), models.routes],
+        bodyLimits: () => ({
+          bytesMax: config().limits.jsonBytesMax,
+          stallMs: config().limits.bodyTimeoutMs,
+        }),
+        log,
+      })
+    }, log),
   )
   scope.defer(keys.onChange((workspaceId) => models.settings.keysChanged(workspaceId)))
   return { store, keys, models, management, generatedAdminKey }

@@ -1,5 +1,5 @@
-import { jsonAnswer } from './answer.ts'
-import type { Answer } from './answer.ts'
+import { jsonAnswer } from '../net/answer.ts'
+import type { OwnRoute } from './own-routes.ts'
 
 /** What health depends on. */
 export interface HealthDependencies {
@@ -12,9 +12,9 @@ export interface HealthDependencies {
 /** The health routes, by path. None of them tells a stranger anything but whether Portico works. */
 export function createHealthRoutes(
   dependencies: HealthDependencies,
-): ReadonlyMap<string, () => Answer | Promise<Answer>> {
+): ReadonlyMap<string, OwnRoute> {
   const { isDraining, checkStore } = dependencies
-  return new Map<string, () => Answer | Promise<Answer>>([
+  return new Map<string, OwnRoute>([
     ['/healthz', () => jsonAnswer(200, { status: 'ok' })],
     [
       '/readyz',

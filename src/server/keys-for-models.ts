@@ -5,6 +5,7 @@ import type { ModelsDependencies } from '../features/models/models.ts'
 import { AppError } from '../lib/errors.ts'
 import { hasScope } from '../lib/principal.ts'
 import type { Carrier, Exchange } from '../net/exchange.ts'
+import { systemAuthor, type Author } from '../net/requester.ts'
 
 /** Where clients of the models API carry their key. Its query is the upstream's; only contracts of other routes have keys in theirs. */
 const modelCarriers: ReadonlySet<Carrier> = new Set<Carrier>([
@@ -35,8 +36,7 @@ export function keysForModels(keys: Keys, isOpen: () => boolean): KeysForModels 
       admit: (caller, estimate) => keys.admit(caller as LiveKey, estimate),
       recordUsage: (record) => keys.recordUsage(record),
     },
-    chooseWorkspace: (principal, asked) =>
-      keys.workspaces.choose({ principal, actor: principal.keyId, requestId: '', ip: '' }, asked),
+    chooseWorkspace: (principal, asked) => keys.workspaces.choose(principal, asked),
     findKey: (keyId) => keys.findById(keyId),
     settingsKeys: keys.textKeys,
     settingsAccess: {
@@ -66,6 +66,6 @@ function ownerOf(keys: Keys, exchange: Exchange, listId: string): LiveKey | unde
   }
 }
 
-function authorOf({ id, ip }: Exchange): { actor: string; requestId: string; ip: string } {
-  return { actor: 'system', requestId: id, ip }
+function authorOf({ id, ip }: Exchange): Author {
+  return { ...systemAuthor, requestId: id, ip }
 }

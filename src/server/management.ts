@@ -1,20 +1,23 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import swagger from '@fastify/swagger'
-import Fastify from 'fastify'
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
-import { jsonSchemaTransform } from 'fastify-type-provider-zod'
+import Fastify, { LogController } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { Live } from '../lib/live.ts'
+import type { Log } from '../lib/log.ts'
 import type { Principal } from '../lib/principal.ts'
-import { readVersion } from '../lib/version.ts'
-import type { Exchange } from '../net/exchange.ts'
+import type { Exchange, Inbound } from '../net/exchange.ts'
 import { configureManagement } from '../net/management-app.ts'
+import type { BodyLimits } from '../net/request-body.ts'
+import { openApiOptions } from './openapi.ts'
 
 /** What the management API is made of. */
 export interface ManagementDependencies {
   /** Throws when the request carries no key that may manage. */
-  readonly authenticate: (exchange: Exchange) => Principal
+  readonly authenticate: (inbound: Inbound) => Principal
   /** The routes of the features. */
   readonly plugins: readonly FastifyPluginAsync[]
-  readonly bodyBytesMax: number
+  readonly bodyLimits: Live<BodyLimits>
+  readonly log: Log
 }
 
 /** The management API: one Fastify application behind the front door. */
@@ -26,26 +29,22 @@ export interface Management extends AsyncDisposable {
 
 /** Builds the management API; every route of it demands a key. */
 export async function createManagement(dependencies: ManagementDependencies): Promise<Management> {
-  const { authenticate, plugins, bodyBytesMax } = dependencies
+  const { authenticate, plugins, bodyLimits, log } = dependencies
   const exchanges = new WeakMap<IncomingMessage, Exchange>()
-  const app = Fastify({ bodyLimit: bodyBytesMax, exposeHeadRoutes: false })
-  configureManagement(app)
+  const app: FastifyInstance = Fastify({
+    loggerInstance: log as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: (req) => exchanges.get(req)?.id ?? '',
+    exposeHeadRoutes: false,
+  })
   app.decorateRequest('principal')
   app.decorateRequest('inbound')
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: { title: 'Portico management API', version: readVersion() },
-      security: [{ bearer: [] }, { apiKey: [] }],
-      components: { securitySchemes },
-    },
-    transform: jsonSchemaTransform,
-  })
   app.addHook('onRequest', async (request) => {
-    const exchange = exchanges.get(request.raw) as Exchange
-    request.inbound = exchange
-    request.principal = authenticate(exchange)
+    request.inbound = exchanges.get(request.raw) as Exchange
+    request.principal = authenticate(request.inbound)
   })
+  configureManagement(app, bodyLimits)
+  await app.register(swagger, openApiOptions)
   for (const plugin of plugins) await app.register(plugin)
   await app.ready()
   return {
@@ -58,11 +57,6 @@ export async function createManagement(dependencies: ManagementDependencies): Pr
     [Symbol.asyncDispose]: () => app.close(),
   }
 }
-
-const securitySchemes = {
-  bearer: { type: 'http', scheme: 'bearer' },
-  apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' },
-} as const
 
 /** Fastify reads the target from the request; it gets the one that was checked, without any key in it. */
 function route(app: FastifyInstance, exchange: Exchange): void {

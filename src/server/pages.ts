@@ -1,6 +1,6 @@
-import { inlineSource, pageSecurityHeaders } from '../net/security-headers.ts'
+import type { Answer } from '../net/answer.ts'
+import { inlineSource } from '../net/security-headers.ts'
 import { readVersion } from '../lib/version.ts'
-import type { Answer } from './answer.ts'
 
 const style = `
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
@@ -10,6 +10,8 @@ table { border-collapse: collapse; width: 100% }
 td, th { text-align: left; padding: .3rem .8rem .3rem 0; vertical-align: top; border-bottom: 1px solid #8884 }
 dt { font-weight: 600 }
 `
+const inline = { styles: [inlineSource(style)] }
+
 /** What the public listener says to somebody who opens it in a browser. */
 export function landingPage(dashboardUrl: string): Answer {
   return page(
@@ -68,7 +70,7 @@ function page(status: number, title: string, body: string): Answer {
   return {
     status,
     type: 'text/html; charset=utf-8',
-    headers: pageSecurityHeaders({ styles: [inlineSource(style)], tls: false }),
+    page: inline,
     body: `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title><style>${style}</style></head><body><h1>${title}</h1>${body}</body></html>`,
   }
 }

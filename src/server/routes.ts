@@ -1,5 +1,6 @@
-import type { Exchange, UpgradeRequest } from '../net/exchange.ts'
+import type { Exchange, Inbound, UpgradeRequest } from '../net/exchange.ts'
 import type { ListenerHandlers } from '../net/http-listener.ts'
+import { loggablePath } from '../net/loggable-path.ts'
 
 /** Where requests can go. Each takes the exchange over and answers it, whatever happens. */
 export interface Destinations {
@@ -19,7 +20,7 @@ export interface Destinations {
 export type ApiSegments = ReadonlySet<string>
 
 /** First path segments that are Portico's own, so that nothing with a name of the user's choice may take them. */
-export const reservedSegments: ReadonlySet<string> = new Set([
+const reservedSegments: ReadonlySet<string> = new Set([
   'api',
   'create-session',
   'discover-server',
@@ -36,6 +37,11 @@ export const reservedSegments: ReadonlySet<string> = new Set([
   'tunnel',
   'v1',
 ])
+
+/** The path of a request as it may be written down: what follows the slash of `/{key}` is a key, whatever it looks like. */
+export function loggableRoute(inbound: Inbound): string {
+  return isSettings(inbound.path) ? '/[key]' : loggablePath(inbound)
+}
 
 /** Sends every request of the public listener where it belongs: the only place where paths meet features. */
 export function createPublicRoutes(to: Destinations, apiSegments: ApiSegments): ListenerHandlers {

@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts'
 import { watchConfig } from '../config/watch.ts'
-import { loggablePath } from '../net/loggable-path.ts'
 import { createAccessLog } from './access-log.ts'
+import { drain } from './drain.ts'
 import { openFeatures } from './features.ts'
 import type { Features } from './features.ts'
 import { openListeners } from './listeners.ts'
@@ -10,6 +10,7 @@ import type { LogDestination } from './logging.ts'
 import { createServerMetrics } from './metrics.ts'
 import type { ServerMetrics } from './metrics.ts'
 import { createReload } from './reload.ts'
+import { loggableRoute } from './routes.ts'
 
 /** What a server is started with. */
 export interface ServerOptions {
@@ -47,11 +48,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const listeners = await openListeners(scope, config, {
     features,
     metrics,
+    log,
     isDraining: () => isDraining,
     accessLog: createAccessLog({
       log: createAccessLogger(destination),
       metrics,
-      loggablePath,
+      loggablePath: loggableRoute,
       isEnabled: () => current.log.access,
     }),
   })
@@ -60,9 +62,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       load: options.reload ?? config,
       log,
       async apply(next) {
+        const before = current
         current = next
+        await features.models.reload().catch((error: unknown) => {
+          current = before
+          throw error
+        })
         log.level = next.log.level
-        await features.models.reload()
       },
     },
     config,
@@ -78,8 +84,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     reload,
     async [Symbol.asyncDispose]() {
       isDraining = true
-      await listeners.public.drain(current.server.shutdownTimeoutMs)
-      features.models.stop()
+      await drain(listeners.public, features.models, current.server.shutdownTimeoutMs)
       await owned.disposeAsync()
     },
   }

@@ -6,7 +6,6 @@ import { createPrivateFile } from './data-folder.ts'
 import type { DatabaseTarget } from './database-url.ts'
 import { migrate } from './migrations.ts'
 import type { Engine } from './migrations.ts'
-import { createPostgresDialect } from './postgres.ts'
 import type { Schema } from './schema.ts'
 import { rowStatement, wholeStatement } from './bulk-insert.ts'
 import type { BulkInsert } from './bulk-insert.ts'
@@ -57,6 +56,7 @@ export async function connectSqlite(file: string): Promise<Connection> {
 }
 
 async function connectPostgres(url: string, log: Log | undefined): Promise<Connection> {
+  const { createPostgresDialect } = await import('./postgres.ts')
   const db = new Kysely<Schema>({ dialect: createPostgresDialect(url, log) })
   return {
     engine: 'postgres',

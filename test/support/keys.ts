@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import { createMemoryCounters, type MemoryCounters } from '../../src/cluster/memory-counters.ts'
 import { openKeys, type Keys, type KeysConfig } from '../../src/features/keys/keys.ts'
-import type { Requester } from '../../src/features/keys/requester.ts'
+import type { Requester } from '../../src/net/requester.ts'
 import type { LiveKey } from '../../src/features/keys/live-key.ts'
 import type { Principal } from '../../src/lib/principal.ts'
 import type { Carrier, Inbound } from '../../src/net/exchange.ts'

@@ -18,13 +18,13 @@ export async function createManagementApp(
   asker: Asker,
 ): Promise<FastifyInstance> {
   const app = Fastify()
-  configureManagement(app)
   app.decorateRequest('principal')
   app.decorateRequest('inbound')
   app.addHook('onRequest', async (request) => {
     request.principal = asker.principal
     request.inbound = inboundOf(request.raw)
   })
+  configureManagement(app, () => ({ bytesMax: 1024 * 1024, stallMs: 1_000 }))
   await app.register(plugin)
   await app.ready()
   return app

@@ -34,7 +34,6 @@ export function testProvider(
     options: {
       injectUsage: true,
       forwardOrganization: true,
-      maxConcurrent: null,
       keepAliveComments: true,
       apiVersion: null,
     },

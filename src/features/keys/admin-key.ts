@@ -1,13 +1,13 @@
 import type { Secret } from '../../config/secret.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
+import { systemAuthor } from '../../net/requester.ts'
 import { lookUp } from './authenticate.ts'
 import type { Exclusive } from './exclusive.ts'
 import type { KeyRing } from './key-ring.ts'
 import { blankKeySettings, type KeySettings } from './key-settings.ts'
 import type { KeyStore } from './key-store.ts'
 import { digestKeyText, newKeyText } from './key-text.ts'
-import { systemAuthor } from './requester.ts'
 import { defaultWorkspaceId } from './workspaces.ts'
 
 /** What the admin key needs. */

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import '../../net/management.ts'
 import { AuditQuery, AuditTrail } from '../../protocol/api/audit.ts'
 import type { Store } from '../../store/store.ts'
 import { toIso } from './key-view.ts'
-import { requesterOf } from './requester.ts'
 import { toPage } from './usage-query.ts'
 import type { Workspaces } from './workspaces.ts'
 
@@ -14,13 +14,20 @@ export function auditRoutes(
   return async (app) => {
     app.get(
       '/api/audit',
-      { schema: { tags: ['audit'], querystring: AuditQuery, response: { 200: AuditTrail } } },
+      {
+        schema: {
+          tags: ['audit'],
+          summary: 'List management changes, newest first',
+          querystring: AuditQuery,
+          response: { 200: AuditTrail },
+        },
+      },
       async (request) => {
         const { workspace, action, target, actor, cursor, limit } = request.query
         const found = await db
           .selectFrom('audit')
           .selectAll()
-          .where('workspaceId', '=', workspaces.choose(requesterOf(request), workspace))
+          .where('workspaceId', '=', workspaces.choose(request.principal, workspace))
           .$if(action !== undefined, (query) => query.where('action', '=', action ?? ''))
           .$if(target !== undefined, (query) => query.where('targetId', '=', target ?? ''))
           .$if(actor !== undefined, (query) => query.where('actor', '=', actor ?? ''))

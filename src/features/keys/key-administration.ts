@@ -3,6 +3,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
 import { hasScope, type Scope } from '../../lib/principal.ts'
+import { isAdmin, maySee, notFound, type Requester } from '../../net/requester.ts'
 import type * as api from '../../protocol/api/keys.ts'
 import type { SecretBox } from '../../store/secret-box.ts'
 import type { Exclusive } from './exclusive.ts'
@@ -13,7 +14,6 @@ import type { KeyStore } from './key-store.ts'
 import { digestKeyText, newKeyText } from './key-text.ts'
 import { toNanoBudget } from './key-view.ts'
 import type { LiveKey } from './live-key.ts'
-import { isAdmin, notFound, type Requester } from './requester.ts'
 import { sealedContext } from './text-keys.ts'
 import type { Workspaces } from './workspaces.ts'
 
@@ -68,7 +68,7 @@ export function createKeyAdministration(deps: KeyAdministrationDeps): KeyAdminis
 
   return {
     list(requester, workspace) {
-      const workspaceId = workspaces.choose(requester, workspace)
+      const workspaceId = workspaces.choose(requester.principal, workspace)
       return [...ring.all()]
         .filter((key) => key.workspaceId === workspaceId)
         .sort((one, other) => one.settings.createdAt - other.settings.createdAt)
@@ -78,8 +78,8 @@ export function createKeyAdministration(deps: KeyAdministrationDeps): KeyAdminis
 
     create: (requester, draft) =>
       exclusively(async () => {
-        const workspaceId = workspaces.choose(requester, draft.workspaceId)
-        const self = isAdmin(requester) ? undefined : selfOf(requester)
+        const workspaceId = workspaces.choose(requester.principal, draft.workspaceId)
+        const self = isAdmin(requester.principal) ? undefined : selfOf(requester)
         const parent = findParent(deps, { workspaceId, self }, draft.parentId)
         requireHolds(requester, draft.scopes)
         requireParentHolds(parent, draft.scopes)
@@ -127,8 +127,7 @@ export function createKeyAdministration(deps: KeyAdministrationDeps): KeyAdminis
 
 function visibleKey(ring: KeyRing, requester: Requester, id: string): LiveKey {
   const key = ring.withId(id)
-  const isOwn = key?.workspaceId === requester.principal.workspaceId
-  if (!key || (!isOwn && !isAdmin(requester))) throw notFound('key')
+  if (!key || !maySee(requester.principal, key.workspaceId)) throw notFound('key')
   return key
 }
 

@@ -1,7 +1,7 @@
 import { AppError } from '../../lib/errors.ts'
 import { hasScope, type Scope } from '../../lib/principal.ts'
+import { isAdmin, type Requester } from '../../net/requester.ts'
 import type { LiveKey } from './live-key.ts'
-import { isAdmin, type Requester } from './requester.ts'
 
 /** What somebody wants to do with a key: change its settings, give it another name or text, or delete it. */
 export type KeyIntent = 'configure' | 'rename' | 'rotate' | 'delete'
@@ -15,7 +15,7 @@ export function requireMayChange(
   { self, target }: { readonly self: LiveKey | undefined; readonly target: LiveKey },
   intent: KeyIntent,
 ): void {
-  if (isAdmin(requester)) return
+  if (isAdmin(requester.principal)) return
   requireHolds(requester, target.settings.scopes)
   if (!self) return
   if (self === target) {

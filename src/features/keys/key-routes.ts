@@ -1,16 +1,23 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { requesterOf } from '../../net/requester.ts'
 import { IssuedKey, KeyChange, KeyList, KeyView, NewKey } from '../../protocol/api/keys.ts'
 import { IdPath, Nothing, WorkspaceQuery } from '../../protocol/api/workspaces.ts'
 import type { Issued, KeyAdministration } from './key-administration.ts'
 import { toKeyView } from './key-view.ts'
-import { requesterOf } from './requester.ts'
 
 /** `/api/keys`: keys of a workspace. Their text is shown when it is made, and never again. */
 export function keyRoutes(administration: KeyAdministration): FastifyPluginAsyncZod {
   return async (app) => {
     app.get(
       '/api/keys',
-      { schema: { tags, querystring: WorkspaceQuery, response: { 200: KeyList } } },
+      {
+        schema: {
+          tags,
+          summary: 'List the keys of a workspace',
+          querystring: WorkspaceQuery,
+          response: { 200: KeyList },
+        },
+      },
       async (request) => {
         const keys = administration.list(requesterOf(request), request.query.workspace)
         return { keys: keys.map(({ settings }) => toKeyView(settings)) }
@@ -19,7 +26,14 @@ export function keyRoutes(administration: KeyAdministration): FastifyPluginAsync
 
     app.post(
       '/api/keys',
-      { schema: { tags, body: NewKey, response: { 201: IssuedKey } } },
+      {
+        schema: {
+          tags,
+          summary: 'Create a key; its text is shown this once',
+          body: NewKey,
+          response: { 201: IssuedKey },
+        },
+      },
       async (request, reply) => {
         const issued = await administration.create(requesterOf(request), request.body)
         return reply.code(201).send(toIssuedView(issued))
@@ -28,14 +42,22 @@ export function keyRoutes(administration: KeyAdministration): FastifyPluginAsync
 
     app.get(
       '/api/keys/:id',
-      { schema: { tags, params: IdPath, response: { 200: KeyView } } },
+      { schema: { tags, summary: 'Show a key', params: IdPath, response: { 200: KeyView } } },
       async (request) =>
         toKeyView(administration.get(requesterOf(request), request.params.id).settings),
     )
 
     app.patch(
       '/api/keys/:id',
-      { schema: { tags, params: IdPath, body: KeyChange, response: { 200: KeyView } } },
+      {
+        schema: {
+          tags,
+          summary: 'Change a key, from the next request on',
+          params: IdPath,
+          body: KeyChange,
+          response: { 200: KeyView },
+        },
+      },
       async (request) => {
         const { id } = request.params
         const key = await administration.update(requesterOf(request), id, request.body)
@@ -45,14 +67,28 @@ export function keyRoutes(administration: KeyAdministration): FastifyPluginAsync
 
     app.post(
       '/api/keys/:id/rotate',
-      { schema: { tags, params: IdPath, response: { 200: IssuedKey } } },
+      {
+        schema: {
+          tags,
+          summary: 'Give a key a new text; the old one stops working',
+          params: IdPath,
+          response: { 200: IssuedKey },
+        },
+      },
       async (request) =>
         toIssuedView(await administration.rotate(requesterOf(request), request.params.id)),
     )
 
     app.delete(
       '/api/keys/:id',
-      { schema: { tags, params: IdPath, response: { 204: Nothing } } },
+      {
+        schema: {
+          tags,
+          summary: 'Delete a key and all keys below it',
+          params: IdPath,
+          response: { 204: Nothing },
+        },
+      },
       async (request, reply) => {
         await administration.remove(requesterOf(request), request.params.id)
         return reply.code(204).send()

@@ -115,11 +115,6 @@ export function toKeyRow(settings: KeySettings): Insertable<KeyTable> {
   }
 }
 
-/** The settings as the audit trail may keep them: neither digest nor sealed text. */
-export function maskKeySettings(settings: KeySettings): object {
-  return { ...settings, hash: '[secret]', sealedText: settings.sealedText && '[secret]' }
-}
-
 function parseNames(json: string | null): readonly string[] | null {
   return json === null ? null : NameList.parse(JSON.parse(json))
 }

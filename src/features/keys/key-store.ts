@@ -1,15 +1,16 @@
 import type { Transaction } from 'kysely'
 import type { Counters } from '../../cluster/counters.ts'
 import type { Clock } from '../../lib/clock.ts'
+import type { Author } from '../../net/requester.ts'
 import { writeAudit } from '../../store/audit.ts'
 import type { Schema } from '../../store/schema.ts'
 import type { Store } from '../../store/store.ts'
 import { budgetPeriods } from './budget-period.ts'
 import { readSpending } from './budget-spend.ts'
 import type { KeyRing } from './key-ring.ts'
-import { maskKeySettings, toKeyRow, type KeySettings } from './key-settings.ts'
+import { toKeyRow, type KeySettings } from './key-settings.ts'
+import { toKeyView } from './key-view.ts'
 import type { LiveKey } from './live-key.ts'
-import type { Author } from './requester.ts'
 import type { UsageLedger } from './usage-ledger.ts'
 
 /** What changes of keys need. */
@@ -126,8 +127,8 @@ async function audit(
     action,
     targetType: 'key',
     targetId: target.id,
-    before: before && maskKeySettings(before),
-    after: after && maskKeySettings(after),
+    before: before && toKeyView(before),
+    after: after && toKeyView(after),
     requestId,
     ip,
   })

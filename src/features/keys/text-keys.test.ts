@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openTestKeys, type TestKeys } from '../../../test/support/keys.ts'
 import { openTestStore } from '../../../test/support/store.ts'
+import { systemAuthor } from '../../net/requester.ts'
 import type { Store } from '../../store/store.ts'
 import type { LiveKey } from './live-key.ts'
-import { systemAuthor } from './requester.ts'
 import type { TextKeyDraft } from './text-keys.ts'
 
 const text = 'doro-6e7b0f7c-6a49-4c1f-9d3b-0e9a4a9f2a11'

@@ -8,7 +8,7 @@ import type { UsageLedger } from './usage-ledger.ts'
 /** Which usage is asked for. Days are `YYYY-MM-DD`, UTC, both inclusive. */
 interface UsageFilter {
   readonly workspaceId: string
-  readonly key?: string | undefined
+  readonly keyId?: string | undefined
   readonly model?: string | undefined
   readonly provider?: string | undefined
   readonly from?: string | undefined
@@ -53,7 +53,7 @@ export function createUsageQueries(store: Store, ledger: UsageLedger): UsageQuer
     Promise.race([ledger.flush(), sleep(freshnessWaitMs, undefined, { ref: false })])
 
   return {
-    async sum({ workspaceId, key, model, provider, from, to }, groupBy) {
+    async sum({ workspaceId, keyId, model, provider, from, to }, groupBy) {
       await freshen()
       const column = groupColumns[groupBy]
       return store.db
@@ -63,7 +63,7 @@ export function createUsageQueries(store: Store, ledger: UsageLedger): UsageQuer
           summedColumns.map((name) => sql<number>`cast(sum(${eb.ref(name)}) as bigint)`.as(name)),
         )
         .where('workspaceId', '=', workspaceId)
-        .$if(key !== undefined, (query) => query.where('keyId', '=', key ?? ''))
+        .$if(keyId !== undefined, (query) => query.where('keyId', '=', keyId ?? ''))
         .$if(model !== undefined, (query) => query.where('model', '=', model ?? ''))
         .$if(provider !== undefined, (query) => query.where('providerId', '=', provider ?? ''))
         .$if(from !== undefined, (query) => query.where('day', '>=', from ?? ''))
@@ -73,13 +73,13 @@ export function createUsageQueries(store: Store, ledger: UsageLedger): UsageQuer
         .execute()
     },
 
-    async rows({ workspaceId, key, model, provider, from, to }, { cursor, limit }) {
+    async rows({ workspaceId, keyId, model, provider, from, to }, { cursor, limit }) {
       await freshen()
       const found = await store.db
         .selectFrom('usage')
         .selectAll()
         .where('workspaceId', '=', workspaceId)
-        .$if(key !== undefined, (query) => query.where('keyId', '=', key ?? ''))
+        .$if(keyId !== undefined, (query) => query.where('keyId', '=', keyId ?? ''))
         .$if(model !== undefined, (query) => query.where('modelUsed', '=', model ?? ''))
         .$if(provider !== undefined, (query) => query.where('providerId', '=', provider ?? ''))
         .$if(from !== undefined, (query) => query.where('at', '>=', Date.parse(from ?? '')))

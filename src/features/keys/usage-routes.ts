@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import '../../net/management.ts'
 import { UsageQuery, UsageReport, UsageRows, UsageRowsQuery } from '../../protocol/api/usage.ts'
 import { summedColumns } from './daily-sums.ts'
 import { toIso, toUsd } from './key-view.ts'
-import { requesterOf } from './requester.ts'
 import type { UsageQueries, UsageSums } from './usage-query.ts'
 import type { Workspaces } from './workspaces.ts'
 
@@ -11,10 +11,17 @@ export function usageRoutes(usage: UsageQueries, workspaces: Workspaces): Fastif
   return async (app) => {
     app.get(
       '/api/usage',
-      { schema: { tags, querystring: UsageQuery, response: { 200: UsageReport } } },
+      {
+        schema: {
+          tags,
+          summary: 'Sum up usage by day, key, model or provider',
+          querystring: UsageQuery,
+          response: { 200: UsageReport },
+        },
+      },
       async (request) => {
         const { workspace, groupBy, ...filter } = request.query
-        const workspaceId = workspaces.choose(requesterOf(request), workspace)
+        const workspaceId = workspaces.choose(request.principal, workspace)
         const groups = await usage.sum({ ...filter, workspaceId }, groupBy)
         return {
           groupBy,
@@ -26,10 +33,17 @@ export function usageRoutes(usage: UsageQueries, workspaces: Workspaces): Fastif
 
     app.get(
       '/api/usage/requests',
-      { schema: { tags, querystring: UsageRowsQuery, response: { 200: UsageRows } } },
+      {
+        schema: {
+          tags,
+          summary: 'List single requests with their tokens and cost',
+          querystring: UsageRowsQuery,
+          response: { 200: UsageRows },
+        },
+      },
       async (request) => {
         const { workspace, cursor, limit, ...filter } = request.query
-        const workspaceId = workspaces.choose(requesterOf(request), workspace)
+        const workspaceId = workspaces.choose(request.principal, workspace)
         const page = await usage.rows({ ...filter, workspaceId }, { cursor, limit })
         const requests = page.rows.map(({ at, costNanoUsd, ...row }) => ({
           ...row,

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { requesterOf, requireAdmin } from '../../net/requester.ts'
 import {
   IdPath,
   Nothing,
@@ -6,49 +7,84 @@ import {
   WorkspaceList,
   WorkspaceView,
 } from '../../protocol/api/workspaces.ts'
-import { toIso } from './key-view.ts'
-import { requesterOf, requireAdmin } from './requester.ts'
-import type { Workspace, Workspaces } from './workspaces.ts'
+import { toWorkspaceView, type Workspaces } from './workspaces.ts'
 
 /** `/api/workspaces`: any managing key sees its own, an admin sees and changes all. */
 export function workspaceRoutes(workspaces: Workspaces): FastifyPluginAsyncZod {
   return async (app) => {
     app.get(
       '/api/workspaces',
-      { schema: { tags, response: { 200: WorkspaceList } } },
-      async (request) => ({ workspaces: workspaces.list(requesterOf(request)).map(toView) }),
+      {
+        schema: {
+          tags,
+          summary: 'List the workspaces this key may see',
+          response: { 200: WorkspaceList },
+        },
+      },
+      async ({ principal }) => ({ workspaces: workspaces.list(principal).map(toWorkspaceView) }),
     )
 
     app.post(
       '/api/workspaces',
-      { schema: { tags, body: WorkspaceDraft, response: { 201: WorkspaceView } } },
+      {
+        schema: {
+          tags,
+          summary: 'Create a workspace',
+          body: WorkspaceDraft,
+          response: { 201: WorkspaceView },
+        },
+      },
       async (request, reply) => {
         const admin = requireAdmin(requesterOf(request))
-        return reply.code(201).send(toView(await workspaces.create(admin, request.body.name)))
+        return reply
+          .code(201)
+          .send(toWorkspaceView(await workspaces.create(admin, request.body.name)))
       },
     )
 
     app.get(
       '/api/workspaces/:id',
-      { schema: { tags, params: IdPath, response: { 200: WorkspaceView } } },
-      async (request) => toView(workspaces.get(requesterOf(request), request.params.id)),
+      {
+        schema: {
+          tags,
+          summary: 'Show a workspace',
+          params: IdPath,
+          response: { 200: WorkspaceView },
+        },
+      },
+      async ({ principal, params }) => toWorkspaceView(workspaces.get(principal, params.id)),
     )
 
     app.patch(
       '/api/workspaces/:id',
-      { schema: { tags, params: IdPath, body: WorkspaceDraft, response: { 200: WorkspaceView } } },
+      {
+        schema: {
+          tags,
+          summary: 'Rename a workspace',
+          params: IdPath,
+          body: WorkspaceDraft,
+          response: { 200: WorkspaceView },
+        },
+      },
       async (request) => {
-        const { id } = workspaces.get(requesterOf(request), request.params.id)
+        const { id } = workspaces.get(request.principal, request.params.id)
         const admin = requireAdmin(requesterOf(request))
-        return toView(await workspaces.rename(admin, id, request.body.name))
+        return toWorkspaceView(await workspaces.rename(admin, id, request.body.name))
       },
     )
 
     app.delete(
       '/api/workspaces/:id',
-      { schema: { tags, params: IdPath, response: { 204: Nothing } } },
+      {
+        schema: {
+          tags,
+          summary: 'Delete a workspace with all it owns',
+          params: IdPath,
+          response: { 204: Nothing },
+        },
+      },
       async (request, reply) => {
-        const { id } = workspaces.get(requesterOf(request), request.params.id)
+        const { id } = workspaces.get(request.principal, request.params.id)
         await workspaces.remove(requireAdmin(requesterOf(request)), id)
         return reply.code(204).send()
       },
@@ -57,7 +93,3 @@ export function workspaceRoutes(workspaces: Workspaces): FastifyPluginAsyncZod {
 }
 
 const tags = ['workspaces']
-
-function toView({ id, name, createdAt, updatedAt }: Workspace) {
-  return { id, name, createdAt: toIso(createdAt), updatedAt: toIso(updatedAt) }
-}

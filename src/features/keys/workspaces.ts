@@ -3,19 +3,26 @@ import type { Counters } from '../../cluster/counters.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
-import { writeAudit } from '../../store/audit.ts'
+import type { Principal } from '../../lib/principal.ts'
+import { isAdmin, maySee, notFound, type Author } from '../../net/requester.ts'
+import { writeAudit, type AuditEntry } from '../../store/audit.ts'
 import type { WorkspaceTable } from '../../store/schema.ts'
 import type { Store } from '../../store/store.ts'
 import type { Exclusive } from './exclusive.ts'
 import type { KeyRing } from './key-ring.ts'
 import { budgetCounters } from './key-store.ts'
-import { isAdmin, notFound, type Author, type Requester } from './requester.ts'
+import { toIso } from './key-view.ts'
 
 /** The workspace that is always there. */
 export const defaultWorkspaceId = 'default'
 
 /** A tenant: owner of keys, providers and all the rest. */
 export type Workspace = Readonly<Selectable<WorkspaceTable>>
+
+/** A workspace as the management API and the audit trail show it. */
+export function toWorkspaceView({ id, name, createdAt, updatedAt }: Workspace) {
+  return { id, name, createdAt: toIso(createdAt), updatedAt: toIso(updatedAt) }
+}
 
 /** What workspaces need. */
 export interface WorkspacesDeps {
@@ -32,14 +39,14 @@ export interface WorkspacesDeps {
 /** The workspaces, in memory as in the store. */
 export interface Workspaces {
   /**
-   * The workspace a request is about: the requester’s own, or for an admin any other. Throws `not_found` for any other
-   * requester, and when there is none of that id.
+   * The workspace a request is about: the key’s own, or for an admin any other. Throws `not_found` for everybody
+   * else’s, and when there is none of that id.
    */
-  choose(requester: Requester, asked: string | undefined): string
-  /** Those the requester may know of, oldest first. */
-  list(requester: Requester): Workspace[]
+  choose(principal: Principal, asked: string | undefined): string
+  /** Those the key may know of, oldest first. */
+  list(principal: Principal): Workspace[]
   /** Throws `not_found`. */
-  get(requester: Requester, id: string): Workspace
+  get(principal: Principal, id: string): Workspace
   create(author: Author, name: string): Promise<Workspace>
   /** Throws `not_found`. */
   rename(author: Author, id: string, name: string): Promise<Workspace>
@@ -59,15 +66,15 @@ export async function openWorkspaces(deps: WorkspacesDeps): Promise<Workspaces> 
     return workspace
   }
 
-  function get(requester: Requester, id: string): Workspace {
-    if (id !== requester.principal.workspaceId && !isAdmin(requester)) throw notFound('workspace')
+  function get(principal: Principal, id: string): Workspace {
+    if (!maySee(principal, id)) throw notFound('workspace')
     return require(id)
   }
 
   return {
-    choose: (requester, asked) => get(requester, asked ?? requester.principal.workspaceId).id,
-    list: (requester) =>
-      isAdmin(requester) ? [...byId.values()] : [require(requester.principal.workspaceId)],
+    choose: (principal, asked) => get(principal, asked ?? principal.workspaceId).id,
+    list: (principal) =>
+      isAdmin(principal) ? [...byId.values()] : [require(principal.workspaceId)],
     get,
     create: (author, name) =>
       exclusively(async () => {
@@ -119,10 +126,17 @@ async function dropKeys({ ring, counters, onChange }: WorkspacesDeps, id: string
 function entry(
   { actor, requestId, ip }: Author,
   action: string,
-  states: { readonly before?: Workspace; readonly after?: Workspace },
-) {
-  const { id } = (states.after ?? states.before) as Workspace
-  const by = { actor, requestId, ip }
-  const workspaceId = defaultWorkspaceId
-  return { ...by, ...states, action, workspaceId, targetType: 'workspace', targetId: id }
+  { before, after }: { readonly before?: Workspace; readonly after?: Workspace },
+): AuditEntry {
+  return {
+    workspaceId: defaultWorkspaceId,
+    actor,
+    action,
+    targetType: 'workspace',
+    targetId: ((after ?? before) as Workspace).id,
+    before: before && toWorkspaceView(before),
+    after: after && toWorkspaceView(after),
+    requestId,
+    ip,
+  }
 }

@@ -18,7 +18,7 @@ import { createProviderWrites } from './provider-writes.ts'
 import type { ResolvingKey } from './resolve-report.ts'
 import { createSettings } from './settings-routes.ts'
 import type { Settings, SettingsAccess, SettingsKeyStore } from './settings-routes.ts'
-import type { ChooseWorkspace } from './tenancy.ts'
+import type { ChooseWorkspace } from './choose-workspace.ts'
 import type { Upstreams } from './upstreams.ts'
 
 /** What the administration of this feature needs of the keys. */

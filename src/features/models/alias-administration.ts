@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { newId } from '../../lib/ids.ts'
+import { maySee, notFound, type Requester } from '../../net/requester.ts'
 import type { AliasChange, AliasView, NewAlias } from '../../protocol/api/aliases.ts'
 import type { Store } from '../../store/store.ts'
 import { findAliasRow } from './alias-writes.ts'
@@ -8,8 +9,6 @@ import type { ChangeCatalogue } from './catalogue-change.ts'
 import { toAlias } from './catalogue-rows.ts'
 import type { AliasRow } from './catalogue-rows.ts'
 import type { Catalogue } from './catalogue.ts'
-import { maySee, notFound } from './tenancy.ts'
-import type { Requester } from './tenancy.ts'
 
 /** What the administration of aliases works on. */
 export interface AliasAdministrationDeps {

@@ -142,9 +142,9 @@ test('the dry run tells of another key of the workspace why it would be refused'
   await using models = await openModelManagement()
   await addProvider(models, 'a')
   models.as('manage')
-  const report = await models.ask('GET', '/api/aliases/resolve?model=a-m&key=key_narrow')
+  const report = await models.ask('GET', '/api/aliases/resolve?model=a-m&keyId=key_narrow')
   expect(report.json).toMatchObject({ allowed: false, refusal: { code: 'model_not_allowed' } })
-  const foreign = await models.ask('GET', '/api/aliases/resolve?model=a-m&key=key_other')
+  const foreign = await models.ask('GET', '/api/aliases/resolve?model=a-m&keyId=key_other')
   expect(foreign.status).toBe(404)
 })
 

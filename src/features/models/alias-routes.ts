@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { maySee, notFound, requesterOf } from '../../net/requester.ts'
 import {
   AliasChange,
   AliasList,
@@ -13,8 +14,7 @@ import type { Catalogue } from './catalogue.ts'
 import type { Cooldown } from './cooldown.ts'
 import { reportResolution } from './resolve-report.ts'
 import type { ResolvingKey } from './resolve-report.ts'
-import { maySee, notFound, requesterOf } from './tenancy.ts'
-import type { ChooseWorkspace } from './tenancy.ts'
+import type { ChooseWorkspace } from './choose-workspace.ts'
 
 const tags = ['aliases']
 
@@ -34,7 +34,14 @@ export function createAliasRoutes(deps: AliasRoutesDeps): FastifyPluginAsyncZod 
   return async (app) => {
     app.get(
       '/api/aliases',
-      { schema: { tags, querystring: WorkspaceQuery, response: { 200: AliasList } } },
+      {
+        schema: {
+          tags,
+          summary: 'List the aliases of a workspace',
+          querystring: WorkspaceQuery,
+          response: { 200: AliasList },
+        },
+      },
       async ({ principal, query }) => {
         const workspaceId = chooseWorkspace(principal, query.workspace)
         return { aliases: await aliases.list(workspaceId) }
@@ -42,9 +49,16 @@ export function createAliasRoutes(deps: AliasRoutesDeps): FastifyPluginAsyncZod 
     )
     app.get(
       '/api/aliases/resolve',
-      { schema: { tags, querystring: ResolveQuery, response: { 200: ResolveReport } } },
+      {
+        schema: {
+          tags,
+          summary: 'Show where a request for a model would go',
+          querystring: ResolveQuery,
+          response: { 200: ResolveReport },
+        },
+      },
       async ({ principal, query }) => {
-        const key = findKey(query.key ?? principal.keyId)
+        const key = findKey(query.keyId ?? principal.keyId)
         if (key === undefined || !maySee(principal, key.workspaceId)) throw notFound('key')
         return reportResolution(deps, key, query.model)
       },
@@ -52,7 +66,13 @@ export function createAliasRoutes(deps: AliasRoutesDeps): FastifyPluginAsyncZod 
     app.post(
       '/api/aliases',
       {
-        schema: { tags, querystring: WorkspaceQuery, body: NewAlias, response: { 201: AliasView } },
+        schema: {
+          tags,
+          summary: 'Create an alias',
+          querystring: WorkspaceQuery,
+          body: NewAlias,
+          response: { 201: AliasView },
+        },
       },
       async (request, reply) => {
         const { body, principal, query } = request
@@ -63,17 +83,25 @@ export function createAliasRoutes(deps: AliasRoutesDeps): FastifyPluginAsyncZod 
     )
     app.get(
       '/api/aliases/:id',
-      { schema: { tags, params: IdPath, response: { 200: AliasView } } },
+      { schema: { tags, summary: 'Show an alias', params: IdPath, response: { 200: AliasView } } },
       (request) => aliases.get(requesterOf(request), request.params.id),
     )
     app.patch(
       '/api/aliases/:id',
-      { schema: { tags, params: IdPath, body: AliasChange, response: { 200: AliasView } } },
+      {
+        schema: {
+          tags,
+          summary: 'Change an alias',
+          params: IdPath,
+          body: AliasChange,
+          response: { 200: AliasView },
+        },
+      },
       (request) => aliases.update(requesterOf(request), request.params.id, request.body),
     )
     app.delete(
       '/api/aliases/:id',
-      { schema: { tags, params: IdPath, response: { 204: Nothing } } },
+      { schema: { tags, summary: 'Delete an alias', params: IdPath, response: { 204: Nothing } } },
       async (request, reply) => {
         await aliases.remove(requesterOf(request), request.params.id)
         return reply.code(204).send()

@@ -1,6 +1,6 @@
 import type { Exchange } from '../../net/exchange.ts'
+import type { AnswerObserver } from './answer-observer.ts'
 import type { CallOutcome, CallSubject } from './call-outcome.ts'
-import type { AnswerObserver } from './model-call.ts'
 import type { ObjectRoutes } from './object-routes.ts'
 import type { PromptLog } from './prompt-log.ts'
 import type { CachedResponse, ResponseCache, ResponseRecorder } from './response-cache.ts'
@@ -50,6 +50,8 @@ export function cachedOutcome(
     attempts: 0,
     usage: undefined,
     chunks: 0,
+    bytes: 0,
+    isEventStream: false,
     abortedBy: null,
     error: undefined,
     isComplete: true,

@@ -1,4 +1,6 @@
 import { AppError, type ErrorCode } from '../../lib/errors.ts'
+import { errorHeaders } from '../../net/error-response.ts'
+import { securityHeaders } from '../../net/security-headers.ts'
 import type { ApiFamily, StreamDialect } from './surfaces.ts'
 
 /** A complete answer to a request that failed. `headers` is a flat list name, value, … without `content-length`. */
@@ -64,7 +66,7 @@ export function errorBody(family: ApiFamily, error: unknown, requestId: string):
     family === 'anthropic' ? anthropicBody(known, requestId) : { error: openAiError(known) }
   return {
     status: known.status,
-    headers: errorHeaders(family, known, requestId),
+    headers: headersOf(family, known, requestId),
     body: JSON.stringify(body),
   }
 }
@@ -145,7 +147,8 @@ function messageOf(error: AppError): string {
   return error.details.hint === undefined ? error.message : `${error.message} ${error.details.hint}`
 }
 
-function errorHeaders(family: ApiFamily, error: AppError, requestId: string): string[] {
+function headersOf(family: ApiFamily, error: AppError, requestId: string): string[] {
+  const { headers: own } = error.details
   const headers = [
     'content-type',
     'application/json',
@@ -153,17 +156,12 @@ function errorHeaders(family: ApiFamily, error: AppError, requestId: string): st
     requestId,
     'x-gateway-request-id',
     requestId,
+    ...securityHeaders('data', false),
+    ...errorHeaders(error),
   ]
-  if (error.status === 401) headers.push('www-authenticate', 'Bearer')
-  const { retryAfterMs, headers: own = {} } = error.details
-  if (retryAfterMs !== undefined) {
-    headers.push('retry-after', String(Math.ceil(retryAfterMs / 1000)))
-    headers.push('retry-after-ms', String(Math.ceil(retryAfterMs)))
-  }
-  if (error.code === 'insufficient_quota' && own['x-should-retry'] === undefined) {
+  if (error.code === 'insufficient_quota' && own?.['x-should-retry'] === undefined) {
     headers.push('x-should-retry', 'false')
   }
-  for (const [name, value] of Object.entries(own)) headers.push(name, value)
   return headers
 }
 

@@ -38,7 +38,6 @@ export function createBuiltinProvider(): Provider {
     options: Object.freeze({
       injectUsage: true,
       forwardOrganization: true,
-      maxConcurrent: null,
       keepAliveComments: true,
       apiVersion: null,
     }),

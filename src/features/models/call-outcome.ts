@@ -12,8 +12,10 @@ export interface CallOutcome {
   readonly target: Target | undefined
   readonly attempts: number
   readonly usage: TokenUsage | undefined
-  /** Chunks of the answer that came from the upstream. */
+  /** Chunks and bytes of the answer that came from the upstream. */
   readonly chunks: number
+  readonly bytes: number
+  readonly isEventStream: boolean
   readonly abortedBy: 'client' | 'upstream' | 'timeout' | null
   readonly error: AppError | undefined
   readonly isComplete: boolean
@@ -67,19 +69,50 @@ function settle(admission: Admission, { usage, costNanoUsd: cost }: Charge): voi
   return admission.settle({ tokens, costNanoUsd: cost ?? 0 })
 }
 
-/** What the upstream reported; where an answer went out without a report, an estimate; nothing for what failed. */
+/** What the upstream reported; where it did not, an estimate of what it took; nothing for what failed. */
 function chargeFor(plan: RequestPlan, outcome: CallOutcome): Charge {
-  const usage = outcome.usage ?? estimateOf(plan, outcome)
-  const source =
-    outcome.usage !== undefined ? 'reported' : usage !== undefined ? 'estimated' : 'absent'
-  const isAnswered = outcome.status >= 200 && outcome.status < 300
-  if (outcome.target === undefined || !isAnswered) return { usage, source, costNanoUsd: null }
-  const priced = usage ?? { inputTokens: 0, outputTokens: 0, cachedTokens: 0 }
-  return { usage, source, costNanoUsd: costNanoUsd(outcome.target.price, priced) }
+  const { target, usage: reported } = outcome
+  const estimate = estimateOf(plan, outcome)
+  const usage = reported === undefined ? estimate : withEstimatedOutput(reported, estimate, outcome)
+  const source = usage === undefined ? 'absent' : usage === reported ? 'reported' : 'estimated'
+  // Where nothing can be told of the tokens, there still is the price of the request.
+  const priced = usage ?? (isAnswered(outcome) ? noUsage : undefined)
+  if (target === undefined || priced === undefined) return { usage, source, costNanoUsd: null }
+  return { usage, source, costNanoUsd: costNanoUsd(target.price, priced) }
 }
 
-/** A stream without a report has about one token a chunk. Other answers without a report (speech, images) have no tokens to tell. */
+const noUsage: TokenUsage = { inputTokens: 0, outputTokens: 0, cachedTokens: 0 }
+
+/** An answer that broke off can have reported its beginning alone, as Anthropic's streams do. */
+function withEstimatedOutput(
+  reported: TokenUsage,
+  estimate: TokenUsage | undefined,
+  outcome: CallOutcome,
+): TokenUsage {
+  const told = reported.outputTokens
+  if (outcome.isComplete || estimate === undefined || estimate.outputTokens <= told) return reported
+  return { ...reported, outputTokens: estimate.outputTokens }
+}
+
+/** The JSON around one token of a stream takes up to this much; a chunk of the network may hold several events. */
+const eventBytesPerToken = 256
+const textBytesPerToken = 4
+
+/**
+ * What an answer has taken, judged by its length: a stream has about one token a chunk. What is not text (speech, images)
+ * has no tokens to tell. A client that leaves early has had its input read, and pays for that.
+ */
 function estimateOf(plan: RequestPlan, outcome: CallOutcome): TokenUsage | undefined {
-  if (!plan.isStream || outcome.chunks === 0 || outcome.status !== 200) return undefined
-  return { inputTokens: plan.estimate.input, outputTokens: outcome.chunks, cachedTokens: 0 }
+  const { bytes, chunks, isEventStream, target } = outcome
+  if (target === undefined || !(plan.surface.isText || isEventStream)) return undefined
+  const hasLeftEarly = outcome.abortedBy === 'client' && (outcome.status === 0 || bytes === 0)
+  if (!hasLeftEarly && (bytes === 0 || !isAnswered(outcome))) return undefined
+  const outputTokens = isEventStream
+    ? Math.max(chunks, Math.ceil(bytes / eventBytesPerToken))
+    : Math.ceil(bytes / textBytesPerToken)
+  return { inputTokens: plan.estimate.input, outputTokens, cachedTokens: 0 }
+}
+
+function isAnswered({ status }: CallOutcome): boolean {
+  return status >= 200 && status < 300
 }

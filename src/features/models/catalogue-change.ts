@@ -1,10 +1,10 @@
 import type { Transaction } from 'kysely'
 import { AppError } from '../../lib/errors.ts'
+import type { Author } from '../../net/requester.ts'
 import { writeAudit } from '../../store/audit.ts'
 import type { Schema } from '../../store/schema.ts'
 import type { Store } from '../../store/store.ts'
 import type { Catalogue } from './catalogue.ts'
-import type { Author } from './tenancy.ts'
 
 /** What a change leaves in the audit trail. Values carry no secrets. */
 export interface ChangeRecord {

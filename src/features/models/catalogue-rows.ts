@@ -124,7 +124,6 @@ export function toProvider(row: ProviderRow, context: ProviderContext): Provider
     options: Object.freeze({
       injectUsage: options.injectUsage ?? kind !== 'anthropic',
       forwardOrganization: options.forwardOrganization ?? true,
-      maxConcurrent: options.maxConcurrent ?? null,
       keepAliveComments: options.keepAliveComments ?? true,
       apiVersion: options.apiVersion ?? null,
     }),

@@ -39,6 +39,14 @@ export class Circuit {
     this.#readyAt = now + probeLeaseMs
   }
 
+  /**
+   * The attempt goes well so far. A probe lets the others through with that, but on probation: what failed before is
+   * forgotten only when it has succeeded.
+   */
+  progress(): void {
+    if (this.#state === 'probing') this.#state = 'closed'
+  }
+
   /** Ends an attempt well: everything before is forgotten. */
   succeed(): void {
     if (this.#state === 'closed' && this.#failures === 0) return

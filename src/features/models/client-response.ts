@@ -3,12 +3,19 @@ import { endsAtBoundary } from '../../net/sse-boundary.ts'
 
 const keepAliveComment = ': keep-alive\n\n'
 
+/** The empty line between two events takes at most this much, and may come in a chunk of its own. */
+const boundaryBytesMax = 4
+
 /** The answer to the client as it is written: what has gone out, and whether something may be put in between. */
 export class ClientResponse {
   readonly #res: ServerResponse
-  #lastChunk: Buffer | undefined
+  /** The end of what has gone out, long enough to tell whether it is the end of an event. */
+  #end: Buffer | undefined
+  /** A head that goes out with the first bytes of its body, so that another answer can take its place until then. */
+  #head: { readonly status: number; readonly headers: string[] } | undefined
   #lastWriteAt = 0
   #isEventStream = false
+  #awaitsDrain = false
 
   constructor(res: ServerResponse) {
     this.#res = res
@@ -22,31 +29,50 @@ export class ClientResponse {
     return this.#isEventStream
   }
 
-  /** Sends the head at once; the first chunk of a slow model may be minutes away. */
-  begin(status: number, headers: string[], options: { isEventStream: boolean }): void {
-    this.#isEventStream = options.isEventStream
+  /** Begins an answer whose body follows. The head of a stream goes out at once: its first chunk may be minutes away. */
+  begin(status: number, headers: string[], { isEventStream }: { isEventStream: boolean }): void {
+    this.#isEventStream = isEventStream
+    if (!isEventStream) {
+      this.#head = { status, headers }
+      return
+    }
     this.#lastWriteAt = performance.now()
-    this.#res.writeHead(status, headers)
-    if (options.isEventStream) this.#res.flushHeaders()
+    this.#writeHead(status, headers)
+    this.#res.flushHeaders()
   }
 
   /** Returns false when the client reads more slowly than the upstream sends; `onDrain` is called once when it has caught up. */
   write(chunk: Buffer, onDrain: () => void): boolean {
-    if (chunk.length === 0) return true
-    this.#lastChunk = chunk
-    if (this.#isEventStream) this.#lastWriteAt = performance.now()
+    if (chunk.length === 0) return !this.#awaitsDrain
+    if (this.#head !== undefined) this.#writeHead(this.#head.status, this.#head.headers)
+    if (this.#isEventStream) {
+      this.#lastWriteAt = performance.now()
+      this.#end = this.#endWith(chunk)
+    }
     if (this.#res.write(chunk)) return true
-    this.#res.once('drain', onDrain)
+    if (!this.#awaitsDrain) {
+      this.#awaitsDrain = true
+      this.#res.once('drain', () => {
+        this.#awaitsDrain = false
+        onDrain()
+      })
+    }
     return false
   }
 
   end(): void {
+    if (this.#head !== undefined) this.#writeHead(this.#head.status, this.#head.headers)
     this.#res.end()
   }
 
-  /** Answers in full, where nothing has gone out yet. */
-  answer(status: number, headers: string[], body: string | Buffer): void {
-    this.#res.writeHead(status, [...headers, 'content-length', String(Buffer.byteLength(body))])
+  /** Answers in full, where nothing has gone out yet. The length is told for a body that `isReplaced`; one as it came has it. */
+  answer(
+    { status, headers }: { readonly status: number; readonly headers: string[] },
+    body: string | Buffer,
+    { isReplaced }: { readonly isReplaced: boolean },
+  ): void {
+    if (isReplaced) headers.push('content-length', String(Buffer.byteLength(body)))
+    this.#writeHead(status, headers)
     this.#res.end(body)
   }
 
@@ -59,18 +85,32 @@ export class ClientResponse {
       this.#res.destroy()
       return
     }
-    const isBetweenEvents = this.#lastChunk === undefined || endsAtBoundary(this.#lastChunk)
-    if (!isBetweenEvents) this.#res.write('\n\n')
+    const separator = this.#isBetweenEvents() ? '' : '\n\n'
     // Destroying at once would throw away what is still in the socket's buffer.
-    this.#res.write(lastEvent, () => this.#res.destroy())
+    this.#res.write(separator + lastEvent.toString(), () => this.#res.destroy())
   }
 
   /** Writes a comment when a stream has been silent for `silenceMs`, so that nobody between us and the client gives up. */
   keepAlive(now: number, silenceMs: number): void {
     if (!this.#isEventStream || now - this.#lastWriteAt < silenceMs) return
-    if (this.#res.writableNeedDrain || this.#res.writableEnded) return
-    if (this.#lastChunk !== undefined && !endsAtBoundary(this.#lastChunk)) return
+    if (this.#res.writableNeedDrain || this.#res.writableEnded || !this.#isBetweenEvents()) return
     this.#lastWriteAt = now
     this.#res.write(keepAliveComment)
+  }
+
+  #writeHead(status: number, headers: string[]): void {
+    this.#head = undefined
+    // What is left of a request that was answered before its end would be taken for the next one.
+    if (!this.#res.req.complete) headers.push('connection', 'close')
+    this.#res.writeHead(status, headers)
+  }
+
+  #isBetweenEvents(): boolean {
+    return this.#end === undefined || endsAtBoundary(this.#end)
+  }
+
+  #endWith(chunk: Buffer): Buffer {
+    if (this.#end === undefined || chunk.length >= boundaryBytesMax) return chunk
+    return Buffer.concat([this.#end.subarray(-boundaryBytesMax), chunk])
   }
 }

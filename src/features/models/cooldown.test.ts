@@ -71,6 +71,30 @@ test('attempts that were under way when the circuit opened do not lengthen the p
   expect(cooldown.readyInMs(provider)).toBe(1000)
 })
 
+test('a probe that begins well lets the others through, and counts as a failure all the same when it breaks off', () => {
+  const { cooldown, fail, pick, pass } = setUp({ failures: 2 })
+  const provider = testProvider('p')
+  fail(provider)
+  fail(provider)
+  pass(1000)
+  const probe = pick(provider)
+  cooldown.began(probe)
+  expect(cooldown.isReady(provider)).toBe(true)
+  cooldown.broke(probe)
+  expect(cooldown.readyInMs(provider)).toBe(2000)
+})
+
+test('a provider whose answers begin well and always break off cools down', () => {
+  const { cooldown, pick } = setUp({ failures: 3 })
+  const provider = testProvider('p')
+  for (let call = 0; call < 3; call += 1) {
+    const credential = pick(provider)
+    cooldown.began(credential)
+    cooldown.broke(credential)
+  }
+  expect(cooldown.isReady(provider)).toBe(false)
+})
+
 test('a probe whose client left lets the next one probe at once', () => {
   const { cooldown, fail, pick, pass } = setUp({ failures: 1 })
   const provider = testProvider('p')

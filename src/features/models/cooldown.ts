@@ -15,6 +15,8 @@ export interface Cooldown {
   readyInMs(provider: Provider): number
   /** Takes the next usable credential in turn; undefined while all are cooling. */
   pickCredential(provider: Provider): Credential | undefined
+  /** The provider begins to answer well. How it goes on is reported later; until then nobody else has to wait for it. */
+  began(credential: Credential): void
   /** The provider answered. Status and headers (flat list name, value, …) decide whether somebody has to cool down. */
   answered(credential: Credential, status: number, headers: readonly string[]): void
   /** The provider was unreachable, too slow, broke off, or reported its own failure inside a stream. */
@@ -46,6 +48,10 @@ export function createCooldown(deps: { clock: Clock }, policy: Live<CooldownPoli
       credential?.circuit.begin(now)
       if (credential !== undefined) provider.health.circuit.begin(now)
       return credential
+    },
+    began(credential) {
+      credential.circuit.progress()
+      credential.endpoint.progress()
     },
     answered(credential, status, headers) {
       if (status < 400) return succeed(credential)

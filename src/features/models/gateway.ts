@@ -2,6 +2,7 @@ import type { Config } from '../../config/schema.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { Live } from '../../lib/live.ts'
 import type { Log } from '../../lib/log.ts'
+import { jsonAnswer, sendAnswer } from '../../net/answer.ts'
 import type { Exchange } from '../../net/exchange.ts'
 import { ClientGone } from '../../net/request-body.ts'
 import { cachedOutcome } from './answer-copies.ts'
@@ -73,7 +74,8 @@ async function serve(dependencies: GatewayDependencies, request: Request): Promi
   refuseUnpriced(caller, plan)
   refuseUntranslatable(plan)
   if (plan.surface.name === 'messages/count_tokens' && isTranslated(plan)) {
-    return answerJson(exchange, estimateTokens(plan.original ?? Buffer.alloc(0)))
+    const tokens = estimateTokens(plan.original ?? Buffer.alloc(0))
+    return sendAnswer(exchange, 'data', jsonAnswer(200, tokens))
   }
   const admission = access.admit(caller, estimateFor(plan))
   const granted = admission instanceof Promise ? await admission : admission
@@ -141,16 +143,27 @@ function estimateFor(plan: RequestPlan): UsageEstimate {
   return { tokens: input + output, costNanoUsd }
 }
 
+/** Surfaces on which a request that names no model costs nothing: it concerns an object that is there already, or is free. */
+const freeSurfaces: ReadonlySet<string> = new Set(['responses', 'files', 'uploads', 'moderations'])
+
 /** A budget that cannot be charged is no budget. */
 function refuseUnpriced(caller: Caller, plan: RequestPlan): void {
-  const spends = plan.asked !== null || plan.method === 'POST'
-  if (!caller.refusesUnpriced || !spends) return
+  if (!caller.refusesUnpriced) return
+  if (plan.asked === null) {
+    if (!writes.has(plan.method) || freeSurfaces.has(plan.surface.name)) return
+    throw new AppError(
+      'model_unpriced',
+      'The call names no model to charge, and the key has a budget.',
+    )
+  }
   if (plan.resolution.targets.every((target) => target.price !== null)) return
   throw new AppError(
     'model_unpriced',
-    `The model "${plan.asked ?? ''}" has no price, and the key has a budget.`,
+    `The model "${plan.asked}" has no price, and the key has a budget.`,
   )
 }
+
+const writes: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
 
 function isTranslated(plan: RequestPlan): boolean {
   return (
@@ -160,16 +173,10 @@ function isTranslated(plan: RequestPlan): boolean {
 
 /** What cannot be said to a provider is refused here, before anything is reserved for it. */
 function refuseUntranslatable(plan: RequestPlan): void {
-  if (plan.surface.family !== 'anthropic' || plan.surface.name !== 'messages') return
+  const { family, name } = plan.surface
+  if (family !== 'anthropic' || name === 'messages/count_tokens') return
   const foreign = plan.resolution.targets.find((target) => target.provider.kind !== 'anthropic')
   if (foreign !== undefined) plan.translated(foreign)
-}
-
-function answerJson(exchange: Exchange, value: object): void {
-  const body = JSON.stringify(value)
-  const headers = ['content-type', 'application/json', 'x-gateway-request-id', exchange.id]
-  exchange.res.writeHead(200, [...headers, 'content-length', String(Buffer.byteLength(body))])
-  exchange.res.end(body)
 }
 
 function refuse(exchange: Exchange, family: ApiFamily, error: unknown): void {

@@ -1,7 +1,7 @@
 import { unescape } from 'node:querystring'
 import { AppError } from '../../lib/errors.ts'
+import { jsonAnswer, sendAnswer } from '../../net/answer.ts'
 import type { Exchange } from '../../net/exchange.ts'
-import { isTls, securityHeaders } from '../../net/security-headers.ts'
 import { builtinProviderName } from './builtin-provider.ts'
 import type { Caller } from './caller.ts'
 import type { Catalogue, Resolution } from './catalogue.ts'
@@ -26,13 +26,12 @@ export function answerModelList({ catalogue, caller, exchange, rest }: ModelList
   const isAnthropic = exchange.req.headers['anthropic-version'] !== undefined
   const shape = isAnthropic ? toAnthropicModel : toOpenAiModel
   if (rest.startsWith(prefix)) {
-    return answer(
-      exchange,
-      shape(findModel(catalogue, caller, unescape(rest.slice(prefix.length)))),
-    )
+    const model = findModel(catalogue, caller, unescape(rest.slice(prefix.length)))
+    return sendAnswer(exchange, 'data', jsonAnswer(200, shape(model)))
   }
   const models = callableModels(catalogue, caller).map(shape)
-  answer(exchange, isAnthropic ? toAnthropicList(models) : { object: 'list', data: models })
+  const list = isAnthropic ? toAnthropicList(models) : { object: 'list', data: models }
+  sendAnswer(exchange, 'data', jsonAnswer(200, list))
 }
 
 /** Everything of a fixed name that the caller may call, by name. */
@@ -81,20 +80,4 @@ function toAnthropicList(models: readonly ListedModel[]): object {
     first_id: models[0]?.id ?? null,
     last_id: models.at(-1)?.id ?? null,
   }
-}
-
-function answer({ req, res, id }: Exchange, value: object): void {
-  const body = JSON.stringify(value)
-  res.writeHead(200, [
-    'content-type',
-    'application/json',
-    'content-length',
-    String(Buffer.byteLength(body)),
-    'x-request-id',
-    id,
-    'x-gateway-request-id',
-    id,
-    ...securityHeaders('data', isTls(req.socket)),
-  ])
-  res.end(req.method === 'HEAD' ? undefined : body)
 }

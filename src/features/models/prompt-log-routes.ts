@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { requesterOf } from '../../net/requester.ts'
 import {
   PromptPage,
   PromptsDeleted,
@@ -7,11 +8,12 @@ import {
 } from '../../protocol/api/prompts.ts'
 import type { PromptRow } from './prompt-log-rows.ts'
 import type { PromptLog } from './prompt-log.ts'
-import { requesterOf } from './tenancy.ts'
-import type { ChooseWorkspace } from './tenancy.ts'
+import type { ChooseWorkspace } from './choose-workspace.ts'
 
 /** Either side of an exchange may be 64 KiB, so a page of them is short. */
 const pageRowsMax = 100
+
+const tags = ['prompts']
 
 /** What the routes of the prompt log need. */
 export interface PromptLogRoutesDeps {
@@ -30,12 +32,19 @@ export function createPromptLogRoutes({
   return async (app) => {
     app.get(
       '/api/prompts',
-      { schema: { querystring: PromptsQuery, response: { 200: PromptPage } } },
+      {
+        schema: {
+          tags,
+          summary: 'List logged prompts and answers, newest first',
+          querystring: PromptsQuery,
+          response: { 200: PromptPage },
+        },
+      },
       async ({ principal, query }) => {
-        const { workspace, key, model, request: requestId, cursor, limit } = query
+        const { workspace, keyId, model, request: requestId, cursor, limit } = query
         const match = {
           workspaceId: chooseWorkspace(principal, workspace),
-          ...(key !== undefined && { keyId: key }),
+          ...(keyId !== undefined && { keyId }),
           ...(model !== undefined && { model }),
           ...(requestId !== undefined && { requestId }),
         }
@@ -50,11 +59,18 @@ export function createPromptLogRoutes({
     )
     app.delete(
       '/api/prompts',
-      { schema: { querystring: PromptsDeletion, response: { 200: PromptsDeleted } } },
+      {
+        schema: {
+          tags,
+          summary: 'Delete logged prompts and answers',
+          querystring: PromptsDeletion,
+          response: { 200: PromptsDeleted },
+        },
+      },
       async (request) => {
-        const { workspace, key } = request.query
+        const { workspace, keyId } = request.query
         const workspaceId = chooseWorkspace(request.principal, workspace)
-        const match = { workspaceId, ...(key !== undefined && { keyId: key }) }
+        const match = { workspaceId, ...(keyId !== undefined && { keyId }) }
         return { deleted: await promptLog.remove(match, requesterOf(request)) }
       },
     )

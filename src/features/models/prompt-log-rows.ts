@@ -1,7 +1,7 @@
 import type { Kysely, Selectable } from 'kysely'
+import type { Author } from '../../net/requester.ts'
 import { writeAudit } from '../../store/audit.ts'
 import type { PromptLogTable, Schema } from '../../store/schema.ts'
-import type { Author } from './tenancy.ts'
 
 /** One logged exchange. */
 export type PromptRow = Selectable<PromptLogTable>

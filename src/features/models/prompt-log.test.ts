@@ -3,9 +3,9 @@ import { expect, test } from 'vitest'
 import { createManagementApp } from '../../../test/support/management-app.ts'
 import { openTestStore } from '../../../test/support/store.ts'
 import type { Principal, Scope } from '../../lib/principal.ts'
+import { maySee, notFound } from '../../net/requester.ts'
 import { createPromptLogRoutes } from './prompt-log-routes.ts'
 import { createPromptLog, type PromptEntry } from './prompt-log.ts'
-import { maySee, notFound } from './tenancy.ts'
 
 const log = pino({ level: 'silent' })
 const dayMs = 24 * 60 * 60 * 1000
@@ -143,7 +143,7 @@ test('deleting takes the rows of one key or of all, and leaves a trace of itself
   await using opened = await openLog()
   for (const keyId of ['key_1', 'key_1', 'key_2']) opened.record({ keyId })
   opened.record({ workspaceId: 'other' })
-  expect((await opened.ask('DELETE', '?key=key_1')).body).toEqual({ deleted: 2 })
+  expect((await opened.ask('DELETE', '?keyId=key_1')).body).toEqual({ deleted: 2 })
   expect((await opened.ask('DELETE')).body).toEqual({ deleted: 1 })
   const left = await opened.db.selectFrom('promptLog').select('workspaceId').execute()
   expect(left).toEqual([{ workspaceId: 'other' }])

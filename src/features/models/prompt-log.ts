@@ -2,12 +2,12 @@ import type { Insertable, Kysely } from 'kysely'
 import type { Clock } from '../../lib/clock.ts'
 import type { Live } from '../../lib/live.ts'
 import type { Log } from '../../lib/log.ts'
+import type { Author } from '../../net/requester.ts'
 import { createBatchWriter } from '../../store/batch-writer.ts'
 import type { PromptLogTable, Schema } from '../../store/schema.ts'
 import { deletePrompts, readPrompts } from './prompt-log-rows.ts'
 import type { PromptMatch, PromptRow } from './prompt-log-rows.ts'
 import { maskSecrets } from './secret-patterns.ts'
-import type { Author } from './tenancy.ts'
 
 /** So much is kept of a request, and so much of its answer. */
 const sideLengthMax = 64 * 1024

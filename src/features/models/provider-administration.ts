@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { AppError } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
 import { hasScope } from '../../lib/principal.ts'
+import { maySee, notFound, type Requester } from '../../net/requester.ts'
 import type {
   NewProvider,
   ProviderChange,
@@ -19,8 +20,6 @@ import { changeDraft, draftNewProvider, isSameOrigin } from './provider-draft.ts
 import { isBuiltin, viewBuiltin, viewProvider } from './provider-view.ts'
 import { findProviderRow, listProviderRows, requireUnused } from './provider-writes.ts'
 import type { ProviderWrites } from './provider-writes.ts'
-import { maySee, notFound } from './tenancy.ts'
-import type { Requester } from './tenancy.ts'
 
 /** What the administration of providers works on. */
 export interface ProviderAdministrationDeps {

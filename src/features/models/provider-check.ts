@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ProviderReport } from '../../protocol/api/providers.ts'
-import { parseJson } from './json-text.ts'
+import { parseJson } from './json-body.ts'
 import { isWildcard } from './model-names.ts'
 import type { Provider } from './provider.ts'
 import { isSecretHeader } from './provider-draft.ts'

@@ -59,7 +59,7 @@ test('a change keeps what it does not mention', async () => {
     ...openai,
     headers: { 'x-api-token': 'hidden', 'x-plain': '1' },
     prices: { '*': { input: 1, output: 2 } },
-    options: { maxConcurrent: 4 },
+    options: { keepAliveComments: false },
     timeouts: { idleMs: 5000 },
   })
   const changed = await models.ask('PATCH', `/api/providers/${created.json.id}`, {

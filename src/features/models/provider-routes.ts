@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { requesterOf } from '../../net/requester.ts'
 import {
   NewProvider,
   ProviderChange,
@@ -9,8 +10,7 @@ import {
 } from '../../protocol/api/providers.ts'
 import { IdPath, Nothing, WorkspaceQuery } from '../../protocol/api/workspaces.ts'
 import type { ProviderAdministration } from './provider-administration.ts'
-import { requesterOf } from './tenancy.ts'
-import type { ChooseWorkspace } from './tenancy.ts'
+import type { ChooseWorkspace } from './choose-workspace.ts'
 
 const tags = ['providers']
 
@@ -29,7 +29,14 @@ export function createProviderRoutes(
   return async (app) => {
     app.get(
       '/api/providers',
-      { schema: { tags, querystring: WorkspaceQuery, response: { 200: ProviderList } } },
+      {
+        schema: {
+          tags,
+          summary: 'List the providers of a workspace',
+          querystring: WorkspaceQuery,
+          response: { 200: ProviderList },
+        },
+      },
       async ({ principal, query }) => {
         const workspaceId = chooseWorkspace(principal, query.workspace)
         return { providers: await providers.list(workspaceId) }
@@ -40,6 +47,7 @@ export function createProviderRoutes(
       {
         schema: {
           tags,
+          summary: 'Create a provider',
           querystring: WorkspaceQuery,
           body: NewProvider,
           response: { 201: ProviderView },
@@ -54,17 +62,40 @@ export function createProviderRoutes(
     )
     app.get(
       '/api/providers/:id',
-      { schema: { tags, params: IdPath, response: { 200: ProviderView } } },
+      {
+        schema: {
+          tags,
+          summary: 'Show a provider',
+          params: IdPath,
+          response: { 200: ProviderView },
+        },
+      },
       (request) => providers.get(requesterOf(request), request.params.id),
     )
     app.patch(
       '/api/providers/:id',
-      { schema: { tags, params: IdPath, body: ProviderChange, response: { 200: ProviderView } } },
+      {
+        schema: {
+          tags,
+          summary: 'Change a provider',
+          params: IdPath,
+          body: ProviderChange,
+          response: { 200: ProviderView },
+        },
+      },
       (request) => providers.update(requesterOf(request), request.params.id, request.body),
     )
     app.delete(
       '/api/providers/:id',
-      { schema: { tags, params: IdPath, querystring: DeleteQuery, response: { 204: Nothing } } },
+      {
+        schema: {
+          tags,
+          summary: 'Delete a provider',
+          params: IdPath,
+          querystring: DeleteQuery,
+          response: { 204: Nothing },
+        },
+      },
       async (request, reply) => {
         await providers.remove(requesterOf(request), request.params.id, request.query.force)
         return reply.code(204).send()
@@ -72,7 +103,14 @@ export function createProviderRoutes(
     )
     app.post(
       '/api/providers/:id/check',
-      { schema: { tags, params: IdPath, response: { 200: ProviderReport } } },
+      {
+        schema: {
+          tags,
+          summary: 'Ask a provider for its models and compare them with its list',
+          params: IdPath,
+          response: { 200: ProviderReport },
+        },
+      },
       (request) => providers.check(requesterOf(request), request.params.id),
     )
   }

@@ -6,6 +6,8 @@ import type { Catalogue, Provider, Resolution } from './catalogue.ts'
 /** The request header that names a provider by id or name. */
 export const providerHeader = 'x-gateway-provider'
 
+const nameLengthMax = 512
+
 /** Who asks for what: enough to find where a request goes. */
 export interface Selection {
   readonly inbound: Inbound
@@ -19,10 +21,11 @@ export interface Selection {
 /**
  * Where a request goes. The allow-list is asked about the name that the client sent, before it is resolved; a request
  * without a model counts as one whose name is empty.
- * Throws `model_not_allowed`, `model_not_found`, `provider_not_found`.
+ * Throws `invalid_request` for what cannot be a name, `model_not_allowed`, `model_not_found`, `provider_not_found`.
  */
 export function selectTargets(catalogue: Catalogue, selection: Selection): Resolution {
   const { caller, model } = selection
+  refuseUnfitName(model)
   if (!caller.allowsModel(model ?? '')) throw notAllowed(model)
   const named = namedProvider(catalogue, selection)
   if (model === undefined) {
@@ -35,6 +38,13 @@ export function selectTargets(catalogue: Catalogue, selection: Selection): Resol
     throw new AppError('model_not_found', `The model "${model}" does not exist.`)
   }
   return resolution
+}
+
+/** The name goes into URLs, headers, log lines and rows. */
+function refuseUnfitName(model: string | undefined): void {
+  if (model === undefined || (model.length <= nameLengthMax && model.isWellFormed())) return
+  const message = `A model name is valid Unicode of up to ${nameLengthMax} characters.`
+  throw new AppError('invalid_request', message, { param: 'model' })
 }
 
 function notAllowed(model: string | undefined): AppError {

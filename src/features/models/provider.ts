@@ -74,12 +74,10 @@ export interface ProviderTimeouts {
 
 /** Switches of one provider. */
 interface ProviderOptions {
-  /** Ask for `usage` in streams where the client did not. */
+  /** Ask for `usage` in streams where the client did not but its key needs it. */
   readonly injectUsage: boolean
   /** Pass `openai-organization` and `openai-project` on. */
   readonly forwardOrganization: boolean
-  /** Calls at a time; more wait in a queue. Null for any number. */
-  readonly maxConcurrent: number | null
   /** Send comments into silent event streams of this provider. */
   readonly keepAliveComments: boolean
   /** Value of `?api-version=`; Azure. */

@@ -8,13 +8,13 @@ import { tunnelWebSocket } from '../../net/websocket-tunnel.ts'
 import type { TunnelOutcome, WebSocketTarget } from '../../net/websocket-tunnel.ts'
 import type { CallTicker } from './call-ticker.ts'
 import type { Caller, CallerAccess, UsageRecord } from './caller.ts'
-import type { Catalogue } from './catalogue.ts'
+import type { Catalogue, Resolution, Target } from './catalogue.ts'
 import type { TargetChoice } from './choose-target.ts'
 import type { Cooldown } from './cooldown.ts'
 import type { Credential, Provider } from './provider.ts'
 import { selectTargets } from './provider-selection.ts'
-import type { Target } from './resolve.ts'
 import { surfaceOf } from './surfaces.ts'
+import { allCooling } from './target-walk.ts'
 import { providerHeaders, upstreamPath } from './upstream-address.ts'
 
 /** What passing WebSockets on needs. */
@@ -63,28 +63,48 @@ async function pass(
   if (caller.refusesUnpriced) {
     throw new AppError('model_unpriced', 'A WebSocket cannot be charged, and the key has a budget.')
   }
-  const target = dependencies.choice.next(resolution, new Set())
-  const credential = target && dependencies.cooldown.pickCredential(target.provider)
-  if (target === undefined || credential === undefined) {
-    throw new AppError('no_healthy_endpoint', 'Every provider of the model is cooling down.')
-  }
-  if (target.provider.kind === 'builtin') throw upgradeRequired()
+  const admission = await access.admit(caller, { tokens: 0, costNanoUsd: 0 })
+  using _admission = { [Symbol.dispose]: () => admission.release() }
+  const { target, credential } = pickTarget(dependencies, resolution)
   if (model !== undefined) query.set('model', target.model)
   const search = query.size === 0 ? '' : `?${query.toString()}`
-  const admission = await access.admit(caller, { tokens: 0, costNanoUsd: 0 })
   const stop = new AbortController()
-  const leave = ticker.add({ tick() {}, stop: () => stop.abort() })
+  const running = { tick() {}, stop: () => stop.abort() }
+  const leave = ticker.add(running)
   const outcome = await tunnelWebSocket(
     request,
     socketTarget({ request, rest, search, target, credential }, dependencies.lookupFor),
     stop.signal,
   )
   leave()
-  admission.release()
-  const status = statusOf(outcome)
-  if (outcome.state === 'failed') dependencies.cooldown.broke(credential)
-  else dependencies.cooldown.answered(credential, status, [])
-  access.recordUsage(usageOf({ request, rest, caller, target, model }, status))
+  report(dependencies.cooldown, credential, outcome)
+  access.recordUsage(usageOf({ request, rest, caller, target, model }, outcome))
+}
+
+/** Throws `no_healthy_endpoint`, or `upgrade_required` for the built-in provider. */
+function pickTarget(
+  { choice, cooldown }: RealtimeDependencies,
+  resolution: Resolution,
+): { readonly target: Target; readonly credential: Credential } {
+  const target = choice.next(resolution, new Set())
+  if (target?.provider.kind === 'builtin') throw upgradeRequired()
+  const credential = target && cooldown.pickCredential(target.provider)
+  if (target === undefined || credential === undefined) {
+    throw allCooling(resolution.asked, choice.readyInMs(resolution))
+  }
+  return { target, credential }
+}
+
+function report(cooldown: Cooldown, credential: Credential, outcome: TunnelOutcome): void {
+  switch (outcome.state) {
+    case 'closed':
+    case 'refused':
+      return cooldown.answered(credential, statusOf(outcome), [])
+    case 'failed':
+      return cooldown.broke(credential)
+    case 'abandoned':
+      return cooldown.abandoned(credential)
+  }
 }
 
 function upgradeRequired(): AppError {
@@ -124,11 +144,18 @@ const protocolKey = /^openai-insecure-api-key\./
 
 /** Browsers, which cannot set headers, may offer a key as a subprotocol. It is not a credential here, and must not go upstream. */
 function withoutProtocolKeys(headers: readonly string[]): string[] {
-  return headers.map((part, at) => {
-    if (at % 2 === 0 || headers[at - 1]?.toLowerCase() !== 'sec-websocket-protocol') return part
-    const offered = part.split(',').map((protocol) => protocol.trim())
-    return offered.filter((protocol) => !protocolKey.test(protocol)).join(', ')
-  })
+  const kept: string[] = []
+  for (let at = 0; at < headers.length; at += 2) {
+    const [name, value] = [headers[at] as string, headers[at + 1] as string]
+    const offered = name.toLowerCase() === 'sec-websocket-protocol' ? withoutKeys(value) : value
+    if (offered !== '') kept.push(name, offered)
+  }
+  return kept
+}
+
+function withoutKeys(protocols: string): string {
+  const offered = protocols.split(',').map((protocol) => protocol.trim())
+  return offered.filter((protocol) => !protocolKey.test(protocol)).join(', ')
 }
 
 function statusOf(outcome: TunnelOutcome): number {
@@ -152,7 +179,10 @@ interface Passed {
   readonly model: string | undefined
 }
 
-function usageOf({ request, rest, caller, target, model }: Passed, status: number): UsageRecord {
+function usageOf(
+  { request, rest, caller, target, model }: Passed,
+  outcome: TunnelOutcome,
+): UsageRecord {
   return {
     requestId: request.id,
     workspaceId: caller.workspaceId,
@@ -161,13 +191,13 @@ function usageOf({ request, rest, caller, target, model }: Passed, status: numbe
     modelAsked: model ?? null,
     providerId: target.provider.id,
     modelUsed: target.model,
-    status,
+    status: statusOf(outcome),
     inputTokens: null,
     outputTokens: null,
     cachedTokens: null,
     costNanoUsd: null,
     usageSource: 'absent',
-    abortedBy: null,
+    abortedBy: outcome.state === 'abandoned' ? 'client' : null,
     attempts: 1,
     firstByteMs: null,
     latencyMs: performance.now() - request.startedAt,

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { readJsonRequest, rewriteJsonRequest } from './request-json.ts'
 
 function rewritten(text: string, model: string, injectUsage = false): string {
-  return rewriteJsonRequest(readJsonRequest(Buffer.from(text)), { model, injectUsage }).toString()
+  const request = readJsonRequest(Buffer.from(text))
+  return Buffer.concat(rewriteJsonRequest(request, { model, injectUsage })).toString()
 }
 
 describe('readJsonRequest', () => {
@@ -70,4 +71,15 @@ describe('rewriteJsonRequest', () => {
       }),
     )
   })
+})
+
+test('a model that is named twice is set everywhere, even where the last one needs no change', () => {
+  expect(rewritten('{"model":"secret","model":"m"}', 'm')).toBe('{"model":"m","model":"m"}')
+})
+
+test('members that some parsers take for the model are set with it, and none of them stands for it', () => {
+  expect(rewritten('{"model":"m","Model":"secret","MODEL":1}', 'm')).toBe(
+    '{"model":"m","Model":"m","MODEL":"m"}',
+  )
+  expect(readJsonRequest(Buffer.from('{"Model":"secret"}')).model).toBeUndefined()
 })

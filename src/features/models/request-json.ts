@@ -1,6 +1,6 @@
 import { AppError } from '../../lib/errors.ts'
-import { parseString, scanObject, spliceRanges } from '../../net/json-scan.ts'
-import type { ByteRange, ScannedMember } from '../../net/json-scan.ts'
+import { applyEdits, parseString, scanObject } from '../../net/json-scan.ts'
+import type { ByteRange, Edit, ScannedMember } from '../../net/json-scan.ts'
 
 /** What Portico has to know of a JSON request, found without parsing it. */
 export interface JsonRequest {
@@ -11,44 +11,57 @@ export interface JsonRequest {
   readonly stream: boolean
   /** The client asked for usage in the stream itself. */
   readonly includesUsage: boolean
-  readonly streamOptions: ByteRange | undefined
+  /** Every place where the options of the stream are given. */
+  readonly streamOptions: readonly ByteRange[]
   readonly outputTokensMax: number | undefined
 }
 
+const closeBrace = 0x7d
 const outputLimits = ['max_tokens', 'max_completion_tokens', 'max_output_tokens']
-const keys = new Set(['model', 'stream', 'stream_options', ...outputLimits])
+
+/** `model` in every mixture of cases: to parsers such as Go's each of them is the same member. */
+const modelKeys = new Set(
+  Array.from({ length: 2 ** 'model'.length }, (_, mask) =>
+    Array.from('model', (letter, at) => (mask & (1 << at) ? letter.toUpperCase() : letter)).join(
+      '',
+    ),
+  ),
+)
+const keys = new Set([...modelKeys, 'stream', 'stream_options', ...outputLimits])
 
 /** Reads the top level of a request. Throws `invalid_request` for what is not a JSON object, or whose model is not a string. */
 export function readJsonRequest(bytes: Buffer): JsonRequest {
   const members = scanObject(bytes, keys)
   if (members === undefined) throw new AppError('invalid_request', 'The body is not valid JSON.')
-  const models = members.filter((member) => member.key === 'model')
-  const streamOptions = members.findLast((member) => member.key === 'stream_options')
+  const models = members.filter((member) => modelKeys.has(member.key))
+  const streamOptions = members.filter((member) => member.key === 'stream_options')
   return {
     bytes,
     model: modelName(bytes, models),
     modelRanges: models,
     stream: textOf(bytes, members, 'stream') === 'true',
-    includesUsage: streamOptions !== undefined && asksForUsage(bytes, streamOptions),
+    includesUsage: asksForUsage(bytes, streamOptions.at(-1)),
     streamOptions,
     outputTokensMax: largestNumber(bytes, members),
   }
 }
 
-/** The body with the model name replaced, and with usage asked for if `injectUsage`. */
+/** The body with the model name replaced, and with usage asked for if `injectUsage`, in pieces. */
 export function rewriteJsonRequest(
   request: JsonRequest,
   change: { readonly model: string; readonly injectUsage: boolean },
-): Buffer {
-  const renamed =
-    change.model === request.model
-      ? request.bytes
-      : spliceRanges(request.bytes, request.modelRanges, Buffer.from(JSON.stringify(change.model)))
-  return change.injectUsage ? withUsageAsked(renamed) : renamed
+): readonly Buffer[] {
+  const edits = change.injectUsage ? usageEdits(request) : []
+  // Named several times, all of them are set, even to the same: another parser may let another one win.
+  if (change.model !== request.model || request.modelRanges.length > 1) {
+    const value = Buffer.from(JSON.stringify(change.model))
+    for (const { start, end } of request.modelRanges) edits.push({ start, end, value })
+  }
+  return edits.length === 0 ? [request.bytes] : applyEdits(request.bytes, edits)
 }
 
 function modelName(bytes: Buffer, models: readonly ScannedMember[]): string | undefined {
-  const last = models.at(-1)
+  const last = models.findLast(({ key }) => key === 'model')
   if (last === undefined) return undefined
   const name = parseString(bytes, last)
   if (name === undefined || name === '') {
@@ -76,29 +89,33 @@ function largestNumber(bytes: Buffer, members: readonly ScannedMember[]): number
 
 const includeUsage = new Set(['include_usage'])
 
-function asksForUsage(bytes: Buffer, range: ByteRange): boolean {
+function asksForUsage(bytes: Buffer, range: ByteRange | undefined): boolean {
+  if (range === undefined) return false
   const options = bytes.subarray(range.start, range.end)
   return textOf(options, scanObject(options, includeUsage) ?? [], 'include_usage') === 'true'
 }
 
 /** Sets `stream_options.include_usage`, whatever the client's own options say about it; its other options stay. */
-function withUsageAsked(bytes: Buffer): Buffer {
-  const ranges = (scanObject(bytes, keys) ?? []).filter((member) => member.key === 'stream_options')
-  const last = ranges.at(-1)
+function usageEdits({ bytes, streamOptions }: JsonRequest): Edit[] {
+  const last = streamOptions.at(-1)
   if (last === undefined) {
-    const close = bytes.lastIndexOf(0x7d)
-    const addition = Buffer.from(',"stream_options":{"include_usage":true}')
-    return spliceRanges(bytes, [{ start: close, end: close }], addition)
+    const close = bytes.lastIndexOf(closeBrace)
+    const value = Buffer.from(',"stream_options":{"include_usage":true}')
+    return [{ start: close, end: close, value }]
   }
-  const options = bytes.subarray(last.start, last.end)
-  return spliceRanges(bytes, ranges, usageOptions(options))
+  const value = usageOptions(bytes.subarray(last.start, last.end))
+  return streamOptions.map(({ start, end }) => ({ start, end, value }))
 }
 
 function usageOptions(options: Buffer): Buffer {
   const members = scanObject(options, includeUsage)
   if (members === undefined) return Buffer.from('{"include_usage":true}')
-  if (members.length > 0) return spliceRanges(options, members, Buffer.from('true'))
+  if (members.length > 0) return Buffer.concat(applyEdits(options, members.map(toTrue)))
   const isEmpty = options.subarray(1).toString('latin1').trim() === '}'
-  const addition = Buffer.from(isEmpty ? '"include_usage":true' : '"include_usage":true,')
-  return spliceRanges(options, [{ start: 1, end: 1 }], addition)
+  const value = Buffer.from(isEmpty ? '"include_usage":true' : '"include_usage":true,')
+  return Buffer.concat(applyEdits(options, [{ start: 1, end: 1, value }]))
+}
+
+function toTrue({ start, end }: ByteRange): Edit {
+  return { start, end, value: Buffer.from('true') }
 }

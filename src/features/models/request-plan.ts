@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import type { OutboundRequest } from '../../net/outbound.ts'
 import type { Resolution, Target } from './resolve.ts'
 import type { Surface } from './surfaces.ts'
 
@@ -24,7 +24,7 @@ export interface RequestPlan {
   readonly isReplayable: boolean
   /** The request as it came, where it was held in memory. */
   readonly original: Buffer | undefined
-  bodyFor(target: Target, injectUsage: boolean): Uint8Array | Readable | null
+  bodyFor(target: Target, injectUsage: boolean): OutboundRequest['body']
   /** The request as a provider of the other API family takes it. Throws `unsupported_translation`, `invalid_request`. */
   translated(target: Target): TranslatedRequest
 }
@@ -32,6 +32,7 @@ export interface RequestPlan {
 /** A request written for another API family. */
 export interface TranslatedRequest {
   readonly rest: string
+  readonly search: string
   readonly headers: readonly string[]
   readonly body: Uint8Array
 }

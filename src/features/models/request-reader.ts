@@ -99,6 +99,8 @@ function translationOf(
 ): (target: Target) => TranslatedRequest {
   return (target) => ({
     rest: 'chat/completions',
+    // Its query is for Anthropic's API, like `?beta=true`.
+    search: '',
     headers: headers.filter((_part, at) => !isAnthropicHeader(headers[at - (at % 2)] as string)),
     body: translateRequest(json.bytes, { model: target.model }).body,
   })
@@ -148,14 +150,14 @@ async function readOpaquePlan(
   const { req } = exchange
   const headers = forwardRequestHeaders(req.rawHeaders, { acceptEncoding: 'identity' })
   const length = req.headers['content-length']
-  const hasBody = length !== undefined || req.headers['transfer-encoding'] !== undefined
+  const isSending = hasBody(req.headers)
   if (length !== undefined) headers.push('content-length', length)
   const { uploadBytesMax, bodyTimeoutMs } = limits()
   return {
     ...planOf(call, resolution, headers),
-    isReplayable: !hasBody,
+    isReplayable: !isSending,
     bodyFor: () =>
-      hasBody ? meteredBody(req, { bytesMax: uploadBytesMax, stallMs: bodyTimeoutMs }) : null,
+      isSending ? meteredBody(req, { bytesMax: uploadBytesMax, stallMs: bodyTimeoutMs }) : null,
   }
 }
 
@@ -186,8 +188,14 @@ function untranslatable(): never {
   throw new AppError('unsupported_translation', 'The provider does not speak this API.')
 }
 
-function isJsonPost(req: IncomingMessage): boolean {
-  return req.method === 'POST' && (req.headers['content-type'] ?? '').includes('json')
+/** Some clients announce JSON with every request, also where they send no body: `POST responses/{id}/cancel`. */
+function isJsonPost({ method, headers }: IncomingMessage): boolean {
+  const isJson = method === 'POST' && (headers['content-type'] ?? '').includes('json')
+  return isJson && hasBody(headers)
+}
+
+function hasBody(headers: IncomingMessage['headers']): boolean {
+  return (headers['content-length'] ?? '0') !== '0' || headers['transfer-encoding'] !== undefined
 }
 
 /** The body was decoded to find the model in it, and goes on decoded. */

@@ -41,6 +41,7 @@ export interface CachedResponse {
 
 /** Takes down one answer. What is not ended is forgotten. */
 export interface ResponseRecorder {
+  /** Begins an answer. May happen again, when another one takes its place before any of it was sent. */
   start(status: number, headers: readonly string[]): void
   chunk(bytes: Buffer): void
   /** The answer is complete; from now on it can be found. */
@@ -163,6 +164,8 @@ function createRecorder(
 
   return {
     start(status, headers) {
+      discard()
+      sizeBytes = 0
       if (status === 200) head = { status, headers: lastingHeaders(headers) }
     },
     chunk(bytes) {

@@ -1,5 +1,8 @@
 import { forwardResponseHeaders } from '../../net/headers.ts'
+import { securityHeaders } from '../../net/security-headers.ts'
 import type { ApiFamily } from './surfaces.ts'
+
+const secure = securityHeaders('data', false)
 
 /** What is said to the client beside the upstream's own headers. */
 export interface ClientHeaderOptions {
@@ -34,9 +37,10 @@ export function toClientHeaders(
   const passed = forwardResponseHeaders(headers)
   const isReframed = options.isEventStream || options.replacedType !== undefined
   const out = isReframed ? withoutFraming(passed, options) : passed
-  out.push('x-gateway-request-id', options.requestId, 'x-content-type-options', 'nosniff')
+  out.push('x-gateway-request-id', options.requestId, ...secure)
   if (options.resolvedModel !== null) {
-    out.push('x-gateway-resolved-model', encodeURI(options.resolvedModel))
+    // A lone surrogate, which JSON can hold, would be an error to `encodeURI`.
+    out.push('x-gateway-resolved-model', encodeURI(options.resolvedModel.toWellFormed()))
   }
   const idName = options.family === 'anthropic' ? 'request-id' : 'x-request-id'
   if (headerOf(passed, idName) === undefined) out.push(idName, options.requestId)

@@ -1,21 +1,21 @@
 import type { z } from 'zod'
 import { AppError } from '../../lib/errors.ts'
 import type { Log } from '../../lib/log.ts'
-import { writeError } from '../../net/error-response.ts'
+import { jsonAnswer, redirectAnswer, sendAnswer } from '../../net/answer.ts'
+import { refuse, toAppError } from '../../net/error-response.ts'
 import type { Exchange } from '../../net/exchange.ts'
 import { ClientGone, readBody } from '../../net/request-body.ts'
-import { isTls, pageSecurityHeaders, securityHeaders } from '../../net/security-headers.ts'
+import type { Author } from '../../net/requester.ts'
 import type { Store } from '../../store/store.ts'
 import type { ChangeCatalogue } from './catalogue-change.ts'
 import type { Catalogue } from './catalogue.ts'
-import { parseJson } from './json-text.ts'
+import { parseJson } from './json-body.ts'
 import { listProviderRows } from './provider-writes.ts'
 import type { ProviderWrites } from './provider-writes.ts'
 import { writeSettingsItems } from './settings-items.ts'
 import { SettingsItems, SettingsKeys, toSettingsItem, toSettingsKey } from './settings-list.ts'
 import type { EndpointList, SettingsKey } from './settings-list.ts'
 import { createSettingsStreams } from './settings-stream.ts'
-import type { Author } from './tenancy.ts'
 
 /** Whose settings a list id opens. */
 interface SettingsOwner {
@@ -110,7 +110,7 @@ export function createSettings(deps: SettingsDeps): Settings {
     const startedAt = performance.now()
     const list = await readList(deps, visited)
     const loadMs = String(Math.round(performance.now() - startedAt))
-    answerJson(exchange, list, { headers: ['x-list-load-time', loadMs] })
+    sendAnswer(exchange, 'management', jsonAnswer(200, list, ['x-list-load-time', loadMs]))
   }
 
   return {
@@ -148,7 +148,7 @@ async function post(deps: SettingsDeps, { exchange, owner }: Visit): Promise<voi
   const author = { actor: keyId, requestId: exchange.id, ip: exchange.ip }
   const type = new URLSearchParams(exchange.search).get('type')
   if (type !== 'item' && type !== 'key') {
-    return answerJson(exchange, { error: 'Invalid type' }, { status: 400 })
+    return sendAnswer(exchange, 'management', jsonAnswer(400, { error: 'Invalid type' }))
   }
   const body = parseJson((await readBody(exchange.req, bodyLimits)).toString('utf8'))
   if (type === 'item') {
@@ -162,7 +162,7 @@ async function post(deps: SettingsDeps, { exchange, owner }: Visit): Promise<voi
       else await deps.keys.put({ workspaceId, text, name, enabled, parentId: keyId }, author)
     }
   }
-  answerJson(exchange, { ok: true })
+  sendAnswer(exchange, 'management', jsonAnswer(200, { ok: true }))
 }
 
 function requireValid<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
@@ -176,59 +176,23 @@ function wantsStream({ req }: Exchange): boolean {
   return req.headers.accept?.includes('text/event-stream') === true
 }
 
-interface AnswerOptions {
-  readonly status?: number
-  /** Flat list name, value, … */
-  readonly headers?: readonly string[]
-}
-
-function answerJson(exchange: Exchange, value: object, options: AnswerOptions = {}): void {
-  const { id, req, res } = exchange
-  const body = JSON.stringify(value)
-  res.writeHead(options.status ?? 200, [
-    'content-type',
-    'application/json; charset=utf-8',
-    'content-length',
-    String(Buffer.byteLength(body)),
-    'x-gateway-request-id',
-    id,
-    ...securityHeaders('management', isTls(req.socket)),
-    ...(options.headers ?? []),
-  ])
-  res.end(req.method === 'HEAD' ? undefined : body)
-}
-
 /** Errors of data in the words of the contract; all others as anywhere on the management API. */
 function answerError(exchange: Exchange, error: unknown, log: Log): void {
   const { id, note, res } = exchange
   if (error instanceof ClientGone) return void res.destroy()
   if (!(error instanceof AppError))
     log.error({ err: error, requestId: id }, 'settings request failed')
-  const known =
-    error instanceof AppError
-      ? error
-      : new AppError('internal_error', 'Something failed that should not have.', { cause: error })
+  const known = toAppError(error)
+  if (!dataErrors.has(known.code)) return refuse(exchange, known)
   note.error = known.code
-  if (!dataErrors.has(known.code)) return writeError(res, known, id)
   const details = known.details.issues ?? [{ path: '', message: known.message }]
-  answerJson(exchange, { error: 'Invalid data', details }, { status: 400 })
+  sendAnswer(exchange, 'management', jsonAnswer(400, { error: 'Invalid data', details }))
 }
 
-function redirectToNotFound({ id, req, res }: Exchange): void {
+function redirectToNotFound(exchange: Exchange): void {
   // The body of a refused POST is not read, so the connection cannot be used again.
-  const closing = req.method === 'POST' ? ['connection', 'close'] : []
-  const secure = securityHeaders('management', isTls(req.socket))
-  res.writeHead(302, [
-    'location',
-    '/not-found',
-    'content-length',
-    '0',
-    'x-gateway-request-id',
-    id,
-    ...secure,
-    ...closing,
-  ])
-  res.end()
+  if (exchange.req.method === 'POST') exchange.res.shouldKeepAlive = false
+  sendAnswer(exchange, 'management', redirectAnswer(302, '/not-found'))
 }
 
 const notFoundPage = `<!doctype html>
@@ -241,15 +205,7 @@ const notFoundPage = `<!doctype html>
 </html>
 `
 
-function answerNotFoundPage({ id, req, res }: Exchange): void {
-  res.writeHead(200, [
-    'content-type',
-    'text/html; charset=utf-8',
-    'content-length',
-    String(Buffer.byteLength(notFoundPage)),
-    'x-gateway-request-id',
-    id,
-    ...pageSecurityHeaders({ tls: isTls(req.socket) }),
-  ])
-  res.end(req.method === 'HEAD' ? undefined : notFoundPage)
+function answerNotFoundPage(exchange: Exchange): void {
+  const type = 'text/html; charset=utf-8'
+  sendAnswer(exchange, 'management', { status: 200, type, body: notFoundPage, page: {} })
 }

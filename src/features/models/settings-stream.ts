@@ -1,7 +1,7 @@
 import type { Log } from '../../lib/log.ts'
 import { AppError } from '../../lib/errors.ts'
+import { answerHeaders } from '../../net/answer.ts'
 import type { Exchange } from '../../net/exchange.ts'
-import { isTls, securityHeaders } from '../../net/security-headers.ts'
 import type { EndpointList } from './settings-list.ts'
 
 /** One reader of an event stream of settings. */
@@ -28,6 +28,7 @@ const keepAliveComment = ': keep-alive\n\n'
 /** Creates the streams. */
 export function createSettingsStreams({ log }: { log: Log }): SettingsStreams {
   const open = new Set<SettingsStream>()
+  let isEnding = false
   const timer = setInterval(() => {
     for (const stream of open) stream.keepAlive()
   }, keepAliveMs)
@@ -37,6 +38,7 @@ export function createSettingsStreams({ log }: { log: Log }): SettingsStreams {
     open(exchange, reader) {
       // Who has left by now will not leave again, and so would never be removed.
       if (exchange.res.closed) return
+      if (isEnding) throw new AppError('overloaded', 'Portico is shutting down.')
       const { workspaceId } = reader
       const others = [...open].filter((stream) => stream.reader.workspaceId === workspaceId)
       if (others.length >= streamsPerWorkspaceMax) {
@@ -51,6 +53,7 @@ export function createSettingsStreams({ log }: { log: Log }): SettingsStreams {
       for (const stream of open) if (stream.reader.workspaceId === workspaceId) stream.refresh()
     },
     async [Symbol.asyncDispose]() {
+      isEnding = true
       clearInterval(timer)
       for (const stream of open) stream.end()
     },
@@ -78,9 +81,7 @@ class SettingsStream {
       'text/event-stream; charset=utf-8',
       'x-accel-buffering',
       'no',
-      'x-gateway-request-id',
-      id,
-      ...securityHeaders('management', isTls(req.socket)),
+      ...answerHeaders('management', id, req.socket),
     ])
     res.flushHeaders()
     this.refresh()

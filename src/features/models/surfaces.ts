@@ -14,6 +14,8 @@ export interface Surface {
   readonly dialect: StreamDialect
   /** The client may ask for usage in the stream with `stream_options.include_usage`. */
   readonly hasStreamOptions: boolean
+  /** Answers with text: its length tells about how many tokens it took, and a stream of it has a closing event. */
+  readonly isText: boolean
 }
 
 const jsonSurface = {
@@ -21,15 +23,17 @@ const jsonSurface = {
   body: 'json',
   dialect: 'chat',
   hasStreamOptions: false,
+  isText: false,
 } as const
+const textSurface = { ...jsonSurface, isText: true } as const
 const formSurface = { ...jsonSurface, body: 'multipart' } as const
 const anthropicSurface = { ...jsonSurface, family: 'anthropic', dialect: 'messages' } as const
 
 const posted = new Map<string, Surface>(
   [
-    { ...jsonSurface, name: 'chat/completions', hasStreamOptions: true },
-    { ...jsonSurface, name: 'completions', hasStreamOptions: true },
-    { ...jsonSurface, name: 'responses', dialect: 'responses' as const },
+    { ...textSurface, name: 'chat/completions', hasStreamOptions: true },
+    { ...textSurface, name: 'completions', hasStreamOptions: true },
+    { ...textSurface, name: 'responses', dialect: 'responses' as const },
     { ...jsonSurface, name: 'embeddings' },
     { ...jsonSurface, name: 'images/generations' },
     { ...jsonSurface, name: 'audio/speech' },
@@ -39,7 +43,7 @@ const posted = new Map<string, Surface>(
     { ...formSurface, name: 'audio/translations' },
     { ...formSurface, name: 'images/edits' },
     { ...formSurface, name: 'images/variations' },
-    { ...anthropicSurface, name: 'messages' },
+    { ...anthropicSurface, name: 'messages', isText: true },
     { ...anthropicSurface, name: 'messages/count_tokens' },
   ].map((surface) => [surface.name, surface]),
 )

@@ -22,15 +22,22 @@ export interface Attempt {
   readonly isTranslated: boolean
 }
 
-/** Hands out the attempts of one request, one after the other, and passes on how each of them went. */
+/**
+ * Hands out the attempts of one request, one after the other, and passes on how each of them went: every attempt is
+ * handed back through exactly one of `refused`, `ended`, `broke` and `abandoned`.
+ */
 export interface TargetWalk {
   /** The next attempt; an error where none can be made yet, `undefined` where all targets have been tried. */
   next(): Attempt | AppError | undefined
-  /** The upstream answered. Returns whether its status calls for another target. */
-  answered(attempt: Attempt, status: number, headers: readonly string[]): boolean
+  /** The upstream has begun to answer, and not with an error. */
+  began(attempt: Attempt): void
+  /** The upstream answered with an error. Returns whether its status calls for another attempt. */
+  refused(attempt: Attempt, status: number, headers: readonly string[]): boolean
+  /** The answer is complete. */
+  ended(attempt: Attempt): void
   /** The upstream was unreachable, too slow, or broke off. */
   broke(attempt: Attempt): void
-  /** The client left. */
+  /** The attempt ended for a reason that says nothing about the upstream: the client left. */
   abandoned(attempt: Attempt): void
 }
 
@@ -42,6 +49,9 @@ export interface WalkDependencies {
   readonly config: Live<Config['models']>
 }
 
+/** Statuses that one credential may get and another may not. */
+const credentialStatuses: ReadonlySet<number> = new Set([401, 402, 403, 429])
+
 /** Begins the walk of one request. `needsUsage`: the caller's budget or token limit depends on what the call uses. */
 export function createTargetWalk(
   dependencies: WalkDependencies,
@@ -51,69 +61,67 @@ export function createTargetWalk(
   const { choice, cooldown, upstreams, config } = dependencies
   const tried = new Set<Target>()
   const attempts = new Map<Target, number>()
+  let mayInjectUsage = needsUsage && lacksUsage(plan)
+
+  function hasUntriedCredential({ provider }: Target, status: number, attempted: number): boolean {
+    return credentialStatuses.has(status) && attempted < provider.credentials.length
+  }
 
   return {
     next() {
       const target = choice.next(plan.resolution, tried)
       const credential = target && cooldown.pickCredential(target.provider)
       if (target === undefined || credential === undefined) {
-        return tried.size > 0 ? undefined : allCooling(plan, choice.readyInMs(plan.resolution))
+        if (attempts.size > 0) return undefined
+        return allCooling(plan.asked ?? '', choice.readyInMs(plan.resolution))
       }
       attempts.set(target, (attempts.get(target) ?? 0) + 1)
-      return prepare(
-        { plan, needsUsage, upstream: upstreams.of(target.provider) },
-        target,
-        credential,
-      )
+      const upstream = upstreams.of(target.provider)
+      const injectsUsage = mayInjectUsage && target.provider.options.injectUsage
+      return prepare(plan, { target, credential, upstream, injectsUsage })
     },
-    answered(attempt, status, headers) {
-      cooldown.answered(attempt.credential, status, headers)
-      if (status === 401 || status === 403 || status === 429) {
-        // Another credential may be welcome where this one was not.
-        const { credentials } = attempt.target.provider
-        if ((attempts.get(attempt.target) ?? 0) < credentials.length) return true
+    began({ credential }) {
+      cooldown.began(credential)
+    },
+    refused({ target, credential, injectsUsage }, status, headers) {
+      cooldown.answered(credential, status, headers)
+      if (injectsUsage && (status === 400 || status === 422)) {
+        // It may be what we added that it does not like; the client is not to suffer for that.
+        mayInjectUsage = false
+        return true
       }
-      tried.add(attempt.target)
+      if (hasUntriedCredential(target, status, attempts.get(target) ?? 0)) return true
+      tried.add(target)
       return status >= 500 || config().retryStatuses.includes(status)
     },
-    broke(attempt) {
-      cooldown.broke(attempt.credential)
-      tried.add(attempt.target)
+    ended({ credential }) {
+      cooldown.answered(credential, 200, [])
     },
-    abandoned(attempt) {
-      cooldown.abandoned(attempt.credential)
+    broke({ target, credential }) {
+      cooldown.broke(credential)
+      tried.add(target)
+    },
+    abandoned({ credential }) {
+      cooldown.abandoned(credential)
     },
   }
 }
 
-interface Preparation {
-  readonly plan: RequestPlan
-  readonly needsUsage: boolean
-  readonly upstream: Upstream
-}
-
-function prepare(
-  { plan, needsUsage, upstream }: Preparation,
-  target: Target,
-  credential: Credential,
-): Attempt {
+function prepare(plan: RequestPlan, choice: Omit<Attempt, 'outbound' | 'isTranslated'>): Attempt {
+  const { target, credential, injectsUsage } = choice
   const { provider } = target
-  const { surface, search, method } = plan
+  const { surface, method, rest, search, headers } = plan
   const isTranslated = surface.family === 'anthropic' && provider.kind !== 'anthropic'
-  const injectsUsage = needsUsage && provider.options.injectUsage && lacksUsage(plan)
   const request = isTranslated
     ? plan.translated(target)
-    : { rest: plan.rest, headers: plan.headers, body: plan.bodyFor(target, injectsUsage) }
+    : { rest, search, headers, body: plan.bodyFor(target, injectsUsage) }
   const model = plan.asked === null ? null : target.model
   return {
-    target,
-    credential,
-    injectsUsage,
+    ...choice,
     isTranslated,
-    upstream,
     outbound: {
       method,
-      path: upstreamPath(provider, { rest: request.rest, search, model }),
+      path: upstreamPath(provider, { rest: request.rest, search: request.search, model }),
       headers: providerHeaders(provider, credential, { surface, headers: request.headers }),
       body: request.body,
     },
@@ -124,9 +132,10 @@ function lacksUsage({ isStream, surface, includesUsage }: RequestPlan): boolean 
   return isStream && surface.hasStreamOptions && !includesUsage
 }
 
-function allCooling(plan: RequestPlan, readyInMs: number): AppError {
-  const name = plan.asked ?? plan.resolution.targets[0]?.provider.name ?? ''
-  return new AppError('no_healthy_endpoint', `Every provider of "${name}" is cooling down.`, {
+/** The error for a model of which nobody can be asked at present. */
+export function allCooling(model: string, readyInMs: number): AppError {
+  const whose = model === '' ? 'Every provider' : `Every provider of "${model}"`
+  return new AppError('no_healthy_endpoint', `${whose} is cooling down.`, {
     retryAfterMs: Math.max(1000, readyInMs),
   })
 }

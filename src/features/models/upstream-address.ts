@@ -28,30 +28,44 @@ export function providerHeaders(
   request: { readonly surface: Surface; readonly headers: readonly string[] },
 ): string[] {
   const list = request.headers.slice()
-  for (const [name, value] of provider.headers) setHeader(list, name, value)
+  if (!provider.options.forwardOrganization) {
+    for (const name of accountHeaders) removeHeader(list, name)
+  }
+  for (const [name, value] of provider.headers) {
+    removeHeader(list, name)
+    list.push(name, value)
+  }
+  const isAnthropic = provider.kind === 'anthropic' && request.surface.family === 'anthropic'
+  if (isAnthropic && !hasHeader(list, 'anthropic-version')) {
+    list.push('anthropic-version', anthropicVersion)
+  }
   const text = credential.secret?.reveal()
-  if (provider.kind === 'azure') {
-    if (text !== undefined) list.push('api-key', text)
-  } else if (provider.kind === 'anthropic' && request.surface.family === 'anthropic') {
-    if (text !== undefined) list.push('x-api-key', text)
-    if (!hasHeader(list, 'anthropic-version')) list.push('anthropic-version', anthropicVersion)
-  } else if (text !== undefined) list.push('authorization', `Bearer ${text}`)
+  if (text !== undefined) identify(list, text, { provider, isAnthropic })
   return list
 }
 
+function identify(
+  list: string[],
+  text: string,
+  { provider, isAnthropic }: { readonly provider: Provider; readonly isAnthropic: boolean },
+): void {
+  if (provider.kind === 'azure') list.push('api-key', text)
+  else if (isAnthropic) list.push('x-api-key', text)
+  // Credentials of clients are gone, so one that is here was set for this provider on purpose.
+  else if (provider.headers.length === 0 || !hasHeader(list, 'authorization'))
+    list.push('authorization', `Bearer ${text}`)
+}
+
+/** Headers that name an account at OpenAI; with a credential of another account they are refused. */
+const accountHeaders = ['openai-organization', 'openai-project']
+
 function hasHeader(list: readonly string[], name: string): boolean {
-  return indexOfHeader(list, name) >= 0
+  return list.some((part, at) => at % 2 === 0 && part.toLowerCase() === name)
 }
 
-function setHeader(list: string[], name: string, value: string): void {
-  const at = indexOfHeader(list, name)
-  if (at < 0) list.push(name, value)
-  else list[at + 1] = value
-}
-
-function indexOfHeader(list: readonly string[], name: string): number {
-  for (let at = 0; at < list.length; at += 2) {
-    if (list[at]?.toLowerCase() === name) return at
+/** Takes out every header of that name: which one of two counts is anybody's guess. */
+function removeHeader(list: string[], name: string): void {
+  for (let at = list.length - 2; at >= 0; at -= 2) {
+    if (list[at]?.toLowerCase() === name) list.splice(at, 2)
   }
-  return -1
 }

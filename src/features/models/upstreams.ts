@@ -11,11 +11,6 @@ export interface Upstreams extends AsyncDisposable {
   retain(providers: readonly Provider[]): void
 }
 
-interface Entry {
-  readonly settings: string
-  readonly upstream: Upstream
-}
-
 interface UpstreamsDependencies {
   readonly builtin: Upstream
   /** A look-up that refuses addresses this provider must not reach. */
@@ -24,32 +19,29 @@ interface UpstreamsDependencies {
 
 /** Creates the connections lazily, one pool a provider. Closing it waits for what still runs. */
 export function createUpstreams({ builtin, lookupFor }: UpstreamsDependencies): Upstreams {
-  const entries = new Map<string, Entry>()
-  // A provider object never changes, so what was found for it once stays true until it is replaced.
+  // By settings and not by provider: a call that began before a change may still need the old ones.
+  const pools = new Map<string, Upstream>()
+  // A provider object never changes, so what was found for it once stays true until pools are closed.
   let known = new WeakMap<Provider, Upstream>()
   const closing = new Set<Promise<void>>()
 
-  function close(entry: Entry): void {
-    const closed = Promise.resolve(entry.upstream[Symbol.asyncDispose]()).finally(() =>
+  function close(upstream: Upstream): void {
+    const closed = Promise.resolve(upstream[Symbol.asyncDispose]()).finally(() =>
       closing.delete(closed),
     )
     closing.add(closed)
   }
 
   function open(provider: Provider): Upstream {
-    const settings = JSON.stringify([provider.baseUrl, provider.timeouts, provider.allowPrivate])
-    const entry = entries.get(provider.id)
-    if (entry?.settings === settings) return entry.upstream
-    if (entry !== undefined) close(entry)
-    const upstream = createUndiciUpstream({
-      origin: provider.baseUrl.origin,
-      connectMs: provider.timeouts.connectMs,
-      firstByteMs: provider.timeouts.firstByteMs,
-      idleMs: provider.timeouts.idleMs,
+    const { origin } = provider.baseUrl
+    const { connectMs, firstByteMs, idleMs } = provider.timeouts
+    return createUndiciUpstream({
+      origin,
+      connectMs,
+      firstByteMs,
+      idleMs,
       lookup: lookupFor(provider),
     })
-    entries.set(provider.id, { settings, upstream })
-    return upstream
   }
 
   return {
@@ -57,23 +49,30 @@ export function createUpstreams({ builtin, lookupFor }: UpstreamsDependencies): 
       if (provider.kind === 'builtin') return builtin
       const found = known.get(provider)
       if (found !== undefined) return found
-      const upstream = open(provider)
+      const settings = settingsOf(provider)
+      const upstream = pools.get(settings) ?? open(provider)
+      pools.set(settings, upstream)
       known.set(provider, upstream)
       return upstream
     },
     retain(providers) {
-      const ids = new Set(providers.map(({ id }) => id))
+      const needed = new Set(providers.map(settingsOf))
       known = new WeakMap()
-      for (const [id, entry] of entries) {
-        if (ids.has(id)) continue
-        entries.delete(id)
-        close(entry)
+      for (const [settings, upstream] of pools) {
+        if (needed.has(settings)) continue
+        pools.delete(settings)
+        close(upstream)
       }
     },
     async [Symbol.asyncDispose]() {
-      for (const entry of entries.values()) close(entry)
-      entries.clear()
+      for (const upstream of pools.values()) close(upstream)
+      pools.clear()
       await Promise.all(closing)
     },
   }
+}
+
+/** Everything that makes two sets of connections differ. */
+function settingsOf({ id, baseUrl, timeouts, allowPrivate }: Provider): string {
+  return JSON.stringify([id, baseUrl, timeouts, allowPrivate])
 }

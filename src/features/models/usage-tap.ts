@@ -1,3 +1,5 @@
+import { holdsClosingEvent } from './whole-answer.ts'
+
 /** Tokens that an upstream reports to have used. */
 export interface TokenUsage {
   readonly inputTokens: number
@@ -6,21 +8,44 @@ export interface TokenUsage {
   readonly cachedTokens: number
 }
 
+/** Follows the bytes of one answer as the upstream sends them, to tell what it cost. */
+export interface AnswerTap {
+  /** Chunks seen. */
+  readonly chunks: number
+  /** Bytes seen, encoded as they came. */
+  readonly bytes: number
+  push(chunk: Buffer): void
+  /** What was reported, once the answer has ended or broken off. */
+  read(): TokenUsage | undefined
+  /** Says whether a stream has come to the event that closes it; taken for granted where it cannot be read. */
+  hasClosingEvent(): boolean
+}
+
+/** The tap where there is no answer. */
+export const noTap: AnswerTap = {
+  chunks: 0,
+  bytes: 0,
+  push() {},
+  read: () => undefined,
+  hasClosingEvent: () => true,
+}
+
 /** Usage stands at the end of what is streamed, and at the start of an Anthropic stream; so much of either end is kept. */
 const tailBytesMax = 64 * 1024
 const headBytesMax = 8 * 1024
 const usageKey = '"usage"'
 
-/** Watches the bytes of one response go by, and finds the reported usage when it has ended. Copies and parses nothing meanwhile. */
-export class UsageTap {
+/** The tap of an answer that can be read as it is. Copies and parses nothing while the bytes pass. */
+export class UsageTap implements AnswerTap {
   #head: Buffer | undefined
   #tail: Buffer[] = []
   #tailBytes = 0
-  /** Number of chunks seen: for a stream, a rough count of its tokens. */
   chunks = 0
+  bytes = 0
 
   push(chunk: Buffer): void {
     this.chunks += 1
+    this.bytes += chunk.length
     this.#head ??= chunk.length > headBytesMax ? chunk.subarray(0, headBytesMax) : chunk
     this.#tail.push(chunk)
     this.#tailBytes += chunk.length
@@ -34,12 +59,20 @@ export class UsageTap {
 
   /** The last usage that was reported; for Anthropic streams together with what the first event said. */
   read(): TokenUsage | undefined {
-    const tail = this.#tail.length === 1 ? (this.#tail[0] as Buffer) : Buffer.concat(this.#tail)
-    const last = lastUsage(tail)
-    if (last === undefined || this.#head === undefined) return last
+    const last = lastUsage(this.#end())
+    if (this.#head === undefined || (last !== undefined && last.inputTokens > 0)) return last
     // `message_delta` may carry the output alone; the input was in `message_start`.
-    const first = last.inputTokens === 0 ? lastUsage(this.#head) : undefined
-    return first === undefined ? last : { ...first, outputTokens: last.outputTokens }
+    const first = lastUsage(this.#head)
+    if (first === undefined || last === undefined) return first ?? last
+    return { ...first, outputTokens: last.outputTokens }
+  }
+
+  hasClosingEvent(): boolean {
+    return holdsClosingEvent(this.#end())
+  }
+
+  #end(): Buffer {
+    return this.#tail.length === 1 ? (this.#tail[0] as Buffer) : Buffer.concat(this.#tail)
   }
 }
 

@@ -3,6 +3,18 @@ import { parseJson } from './json-body.ts'
 /** The last event of a stream that went well: chat and completions, messages, responses. */
 const closingEvents = ['data: [DONE]', 'event: message_stop', 'event: response.completed']
 
+/** Closing events of streams that did not go well, which are no less closed. */
+const otherClosingEvents = ['event: error', 'event: response.failed', 'event: response.incomplete']
+
+/** Says whether `tail`, the end of a stream, holds the event that closes it; a reason for the end of the answer counts as one. */
+export function holdsClosingEvent(tail: Buffer): boolean {
+  const text = tail.toString('latin1')
+  return (
+    [...closingEvents, ...otherClosingEvents].some((event) => text.includes(event)) ||
+    /"finish_reason"\s*:\s*"/.test(text)
+  )
+}
+
 /**
  * Says whether an answer of status 200 is what it claims to be: a stream that came to its end, and no error in it.
  * A body that cannot be read (compressed, audio) is taken at its word.

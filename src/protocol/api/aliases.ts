@@ -55,7 +55,8 @@ export const AliasList = z.object({ aliases: z.array(AliasView) })
 /** Query of `GET /api/aliases/resolve`. */
 export const ResolveQuery = z.strictObject({
   model: z.string().min(1).max(1024),
-  key: z
+  // Not `key`: that parameter carries a credential.
+  keyId: z
     .string()
     .optional()
     .describe('Id of the key to answer for; the asking one where left out.'),

@@ -3,7 +3,8 @@ import { NextCursor, pageFields } from './paging.ts'
 
 const filters = {
   workspace: z.string().optional().describe('Id of a workspace; the key’s own where left out.'),
-  key: z.string().optional().describe('Id of the key that asked.'),
+  // Not `key`: that parameter carries a credential.
+  keyId: z.string().optional().describe('Id of the key that asked.'),
 }
 
 /** Query of `GET /api/prompts`. */

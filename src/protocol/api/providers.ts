@@ -98,18 +98,13 @@ export const ProviderOptions = z.strictObject({
   injectUsage: z
     .boolean()
     .optional()
-    .describe('Ask for usage in streams where the client did not. Default true.'),
+    .describe(
+      'Ask for usage in streams where the client did not, and keep the event that brings it from the client. Happens only for keys with a budget or a token limit. A provider that refuses is asked again without. Default true.',
+    ),
   forwardOrganization: z
     .boolean()
     .optional()
     .describe('Pass OpenAI-Organization and OpenAI-Project on. Default true.'),
-  maxConcurrent: z
-    .int()
-    .positive()
-    .max(100_000)
-    .nullable()
-    .optional()
-    .describe('Calls at a time; more wait. Default null: any number.'),
   keepAliveComments: z
     .boolean()
     .optional()

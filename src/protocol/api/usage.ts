@@ -8,7 +8,8 @@ const Day = z
 
 const filters = {
   workspace: z.string().optional().describe('Id of a workspace; the key’s own where left out.'),
-  key: z.string().optional().describe('Id of a key.'),
+  // Not `key`: that parameter carries a credential.
+  keyId: z.string().optional().describe('Id of a key.'),
   model: z.string().optional().describe('The model that was used.'),
   provider: z.string().optional().describe('Id of a provider.'),
   from: Day.optional().describe('First day, UTC.'),
