@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startGateway } from './support/portico.ts'
+import { startGateway, startPortico } from './support/portico.ts'
 import type { Gateway, Portico } from './support/portico.ts'
+import { exchangeRaw, formatRequest, openRawClient } from './support/raw-client.ts'
 import { hangUp } from './support/upstream-faults.ts'
 import { openAiSurface } from './support/upstream-answers.ts'
 
@@ -137,6 +138,22 @@ test('a filter by key id is not taken for a credential', async () => {
     const answer = await portico.send('GET', path, { key: portico.adminKey })
     expect([path, answer.status]).toEqual([path, 200])
   }
+})
+
+test('a management body that stops arriving is answered 408, and one whose sender left is no failure', async () => {
+  await using slow = await startPortico({ 'limits.bodyTimeoutMs': 100 })
+  const head = {
+    authorization: `Bearer ${slow.adminKey}`,
+    'content-type': 'application/json',
+    'content-length': '1000',
+  }
+  using gone = await openRawClient(slow.port)
+  gone.send(formatRequest('POST /api/keys', head), '{"name"')
+  gone.socket.destroy()
+  const answer = await exchangeRaw(slow.port, formatRequest('POST /api/keys', head), '{"name"')
+  expect(answer.toString()).toContain('HTTP/1.1 408')
+  expect(answer.toString()).toContain('"code":"request_timeout"')
+  expect(slow.logged).not.toContain('"level":"error"')
 })
 
 function lines(): Record<string, unknown>[] {

@@ -1,10 +1,13 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import '../../net/management.ts'
+import { describeRoutes } from '../../net/route-schema.ts'
 import { AuditQuery, AuditTrail } from '../../protocol/api/audit.ts'
 import type { Store } from '../../store/store.ts'
 import { toIso } from './key-view.ts'
 import { toPage } from './usage-query.ts'
 import type { Workspaces } from './workspaces.ts'
+
+const about = describeRoutes('audit')
 
 /** `/api/audit`: every management change of a workspace. */
 export function auditRoutes(
@@ -14,14 +17,10 @@ export function auditRoutes(
   return async (app) => {
     app.get(
       '/api/audit',
-      {
-        schema: {
-          tags: ['audit'],
-          summary: 'List management changes, newest first',
-          querystring: AuditQuery,
-          response: { 200: AuditTrail },
-        },
-      },
+      about('List management changes, newest first', {
+        querystring: AuditQuery,
+        response: { 200: AuditTrail },
+      }),
       async (request) => {
         const { workspace, action, target, actor, cursor, limit } = request.query
         const found = await db

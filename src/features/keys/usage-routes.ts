@@ -1,24 +1,23 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import '../../net/management.ts'
+import { describeRoutes } from '../../net/route-schema.ts'
 import { UsageQuery, UsageReport, UsageRows, UsageRowsQuery } from '../../protocol/api/usage.ts'
 import { summedColumns } from './daily-sums.ts'
 import { toIso, toUsd } from './key-view.ts'
 import type { UsageQueries, UsageSums } from './usage-query.ts'
 import type { Workspaces } from './workspaces.ts'
 
+const about = describeRoutes('usage')
+
 /** `/api/usage`: sums by day, key, model or provider, and the single requests. */
 export function usageRoutes(usage: UsageQueries, workspaces: Workspaces): FastifyPluginAsyncZod {
   return async (app) => {
     app.get(
       '/api/usage',
-      {
-        schema: {
-          tags,
-          summary: 'Sum up usage by day, key, model or provider',
-          querystring: UsageQuery,
-          response: { 200: UsageReport },
-        },
-      },
+      about('Sum up usage by day, key, model or provider', {
+        querystring: UsageQuery,
+        response: { 200: UsageReport },
+      }),
       async (request) => {
         const { workspace, groupBy, ...filter } = request.query
         const workspaceId = workspaces.choose(request.principal, workspace)
@@ -33,14 +32,10 @@ export function usageRoutes(usage: UsageQueries, workspaces: Workspaces): Fastif
 
     app.get(
       '/api/usage/requests',
-      {
-        schema: {
-          tags,
-          summary: 'List single requests with their tokens and cost',
-          querystring: UsageRowsQuery,
-          response: { 200: UsageRows },
-        },
-      },
+      about('List single requests with their tokens and cost', {
+        querystring: UsageRowsQuery,
+        response: { 200: UsageRows },
+      }),
       async (request) => {
         const { workspace, cursor, limit, ...filter } = request.query
         const workspaceId = workspaces.choose(request.principal, workspace)
@@ -55,8 +50,6 @@ export function usageRoutes(usage: UsageQueries, workspaces: Workspaces): Fastif
     )
   }
 }
-
-const tags = ['usage']
 
 function addUp(groups: readonly UsageSums[]): UsageSums {
   const total = { ...noSums }

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { requesterOf, requireAdmin } from '../../net/requester.ts'
+import { describeRoutes } from '../../net/route-schema.ts'
 import {
   IdPath,
   Nothing,
@@ -9,31 +10,20 @@ import {
 } from '../../protocol/api/workspaces.ts'
 import { toWorkspaceView, type Workspaces } from './workspaces.ts'
 
+const about = describeRoutes('workspaces')
+
 /** `/api/workspaces`: any managing key sees its own, an admin sees and changes all. */
 export function workspaceRoutes(workspaces: Workspaces): FastifyPluginAsyncZod {
   return async (app) => {
     app.get(
       '/api/workspaces',
-      {
-        schema: {
-          tags,
-          summary: 'List the workspaces this key may see',
-          response: { 200: WorkspaceList },
-        },
-      },
+      about('List the workspaces this key may see', { response: { 200: WorkspaceList } }),
       async ({ principal }) => ({ workspaces: workspaces.list(principal).map(toWorkspaceView) }),
     )
 
     app.post(
       '/api/workspaces',
-      {
-        schema: {
-          tags,
-          summary: 'Create a workspace',
-          body: WorkspaceDraft,
-          response: { 201: WorkspaceView },
-        },
-      },
+      about('Create a workspace', { body: WorkspaceDraft, response: { 201: WorkspaceView } }),
       async (request, reply) => {
         const admin = requireAdmin(requesterOf(request))
         return reply
@@ -44,28 +34,17 @@ export function workspaceRoutes(workspaces: Workspaces): FastifyPluginAsyncZod {
 
     app.get(
       '/api/workspaces/:id',
-      {
-        schema: {
-          tags,
-          summary: 'Show a workspace',
-          params: IdPath,
-          response: { 200: WorkspaceView },
-        },
-      },
+      about('Show a workspace', { params: IdPath, response: { 200: WorkspaceView } }),
       async ({ principal, params }) => toWorkspaceView(workspaces.get(principal, params.id)),
     )
 
     app.patch(
       '/api/workspaces/:id',
-      {
-        schema: {
-          tags,
-          summary: 'Rename a workspace',
-          params: IdPath,
-          body: WorkspaceDraft,
-          response: { 200: WorkspaceView },
-        },
-      },
+      about('Rename a workspace', {
+        params: IdPath,
+        body: WorkspaceDraft,
+        response: { 200: WorkspaceView },
+      }),
       async (request) => {
         const { id } = workspaces.get(request.principal, request.params.id)
         const admin = requireAdmin(requesterOf(request))
@@ -75,14 +54,7 @@ export function workspaceRoutes(workspaces: Workspaces): FastifyPluginAsyncZod {
 
     app.delete(
       '/api/workspaces/:id',
-      {
-        schema: {
-          tags,
-          summary: 'Delete a workspace with all it owns',
-          params: IdPath,
-          response: { 204: Nothing },
-        },
-      },
+      about('Delete a workspace with all it owns', { params: IdPath, response: { 204: Nothing } }),
       async (request, reply) => {
         const { id } = workspaces.get(request.principal, request.params.id)
         await workspaces.remove(requireAdmin(requesterOf(request)), id)
@@ -91,5 +63,3 @@ export function workspaceRoutes(workspaces: Workspaces): FastifyPluginAsyncZod {
     )
   }
 }
-
-const tags = ['workspaces']

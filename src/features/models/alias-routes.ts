@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { maySee, notFound, requesterOf } from '../../net/requester.ts'
+import { describeRoutes } from '../../net/route-schema.ts'
 import {
   AliasChange,
   AliasList,
@@ -16,7 +17,7 @@ import { reportResolution } from './resolve-report.ts'
 import type { ResolvingKey } from './resolve-report.ts'
 import type { ChooseWorkspace } from './choose-workspace.ts'
 
-const tags = ['aliases']
+const about = describeRoutes('aliases')
 
 /** What the routes of aliases need beside their administration. */
 export interface AliasRoutesDeps {
@@ -34,14 +35,7 @@ export function createAliasRoutes(deps: AliasRoutesDeps): FastifyPluginAsyncZod 
   return async (app) => {
     app.get(
       '/api/aliases',
-      {
-        schema: {
-          tags,
-          summary: 'List the aliases of a workspace',
-          querystring: WorkspaceQuery,
-          response: { 200: AliasList },
-        },
-      },
+      about('List the aliases', { querystring: WorkspaceQuery, response: { 200: AliasList } }),
       async ({ principal, query }) => {
         const workspaceId = chooseWorkspace(principal, query.workspace)
         return { aliases: await aliases.list(workspaceId) }
@@ -49,14 +43,10 @@ export function createAliasRoutes(deps: AliasRoutesDeps): FastifyPluginAsyncZod 
     )
     app.get(
       '/api/aliases/resolve',
-      {
-        schema: {
-          tags,
-          summary: 'Show where a request for a model would go',
-          querystring: ResolveQuery,
-          response: { 200: ResolveReport },
-        },
-      },
+      about('Show where a request for a model would go', {
+        querystring: ResolveQuery,
+        response: { 200: ResolveReport },
+      }),
       async ({ principal, query }) => {
         const key = findKey(query.keyId ?? principal.keyId)
         if (key === undefined || !maySee(principal, key.workspaceId)) throw notFound('key')
@@ -65,15 +55,11 @@ export function createAliasRoutes(deps: AliasRoutesDeps): FastifyPluginAsyncZod 
     )
     app.post(
       '/api/aliases',
-      {
-        schema: {
-          tags,
-          summary: 'Create an alias',
-          querystring: WorkspaceQuery,
-          body: NewAlias,
-          response: { 201: AliasView },
-        },
-      },
+      about('Create an alias', {
+        querystring: WorkspaceQuery,
+        body: NewAlias,
+        response: { 201: AliasView },
+      }),
       async (request, reply) => {
         const { body, principal, query } = request
         const workspaceId = chooseWorkspace(principal, body.workspaceId ?? query.workspace)
@@ -83,25 +69,17 @@ export function createAliasRoutes(deps: AliasRoutesDeps): FastifyPluginAsyncZod 
     )
     app.get(
       '/api/aliases/:id',
-      { schema: { tags, summary: 'Show an alias', params: IdPath, response: { 200: AliasView } } },
+      about('Show an alias', { params: IdPath, response: { 200: AliasView } }),
       (request) => aliases.get(requesterOf(request), request.params.id),
     )
     app.patch(
       '/api/aliases/:id',
-      {
-        schema: {
-          tags,
-          summary: 'Change an alias',
-          params: IdPath,
-          body: AliasChange,
-          response: { 200: AliasView },
-        },
-      },
+      about('Change an alias', { params: IdPath, body: AliasChange, response: { 200: AliasView } }),
       (request) => aliases.update(requesterOf(request), request.params.id, request.body),
     )
     app.delete(
       '/api/aliases/:id',
-      { schema: { tags, summary: 'Delete an alias', params: IdPath, response: { 204: Nothing } } },
+      about('Delete an alias', { params: IdPath, response: { 204: Nothing } }),
       async (request, reply) => {
         await aliases.remove(requesterOf(request), request.params.id)
         return reply.code(204).send()

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { requesterOf } from '../../net/requester.ts'
+import { describeRoutes } from '../../net/route-schema.ts'
 import {
   PromptPage,
   PromptsDeleted,
@@ -10,10 +11,10 @@ import type { PromptRow } from './prompt-log-rows.ts'
 import type { PromptLog } from './prompt-log.ts'
 import type { ChooseWorkspace } from './choose-workspace.ts'
 
+const about = describeRoutes('prompts')
+
 /** Either side of an exchange may be 64 KiB, so a page of them is short. */
 const pageRowsMax = 100
-
-const tags = ['prompts']
 
 /** What the routes of the prompt log need. */
 export interface PromptLogRoutesDeps {
@@ -32,14 +33,10 @@ export function createPromptLogRoutes({
   return async (app) => {
     app.get(
       '/api/prompts',
-      {
-        schema: {
-          tags,
-          summary: 'List logged prompts and answers, newest first',
-          querystring: PromptsQuery,
-          response: { 200: PromptPage },
-        },
-      },
+      about('List logged prompts and answers, newest first', {
+        querystring: PromptsQuery,
+        response: { 200: PromptPage },
+      }),
       async ({ principal, query }) => {
         const { workspace, keyId, model, request: requestId, cursor, limit } = query
         const match = {
@@ -59,14 +56,10 @@ export function createPromptLogRoutes({
     )
     app.delete(
       '/api/prompts',
-      {
-        schema: {
-          tags,
-          summary: 'Delete logged prompts and answers',
-          querystring: PromptsDeletion,
-          response: { 200: PromptsDeleted },
-        },
-      },
+      about('Delete logged prompts and answers', {
+        querystring: PromptsDeletion,
+        response: { 200: PromptsDeleted },
+      }),
       async (request) => {
         const { workspace, keyId } = request.query
         const workspaceId = chooseWorkspace(request.principal, workspace)

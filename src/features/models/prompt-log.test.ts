@@ -123,7 +123,7 @@ test('rows come in pages, newest first, and can be picked by key, model and requ
   const ids = (page: typeof first) =>
     page.body.prompts.map((row: { requestId: string }) => row.requestId)
   expect([ids(first), ids(second), second.body.nextCursor]).toEqual([['r3', 'r2'], ['r1'], null])
-  for (const filter of ['key=key_r2', 'model=m-r2', 'request=r2']) {
+  for (const filter of ['keyId=key_r2', 'model=m-r2', 'request=r2']) {
     expect(ids(await opened.ask('GET', `?${filter}`))).toEqual(['r2'])
   }
   expect((await opened.ask('GET', '?nonsense=1')).body.error.code).toBe('unknown_field')

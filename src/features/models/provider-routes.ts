@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { requesterOf } from '../../net/requester.ts'
+import { describeRoutes } from '../../net/route-schema.ts'
 import {
   NewProvider,
   ProviderChange,
@@ -12,7 +13,7 @@ import { IdPath, Nothing, WorkspaceQuery } from '../../protocol/api/workspaces.t
 import type { ProviderAdministration } from './provider-administration.ts'
 import type { ChooseWorkspace } from './choose-workspace.ts'
 
-const tags = ['providers']
+const about = describeRoutes('providers')
 
 const DeleteQuery = z.strictObject({
   force: z
@@ -29,14 +30,7 @@ export function createProviderRoutes(
   return async (app) => {
     app.get(
       '/api/providers',
-      {
-        schema: {
-          tags,
-          summary: 'List the providers of a workspace',
-          querystring: WorkspaceQuery,
-          response: { 200: ProviderList },
-        },
-      },
+      about('List the providers', { querystring: WorkspaceQuery, response: { 200: ProviderList } }),
       async ({ principal, query }) => {
         const workspaceId = chooseWorkspace(principal, query.workspace)
         return { providers: await providers.list(workspaceId) }
@@ -44,15 +38,11 @@ export function createProviderRoutes(
     )
     app.post(
       '/api/providers',
-      {
-        schema: {
-          tags,
-          summary: 'Create a provider',
-          querystring: WorkspaceQuery,
-          body: NewProvider,
-          response: { 201: ProviderView },
-        },
-      },
+      about('Create a provider', {
+        querystring: WorkspaceQuery,
+        body: NewProvider,
+        response: { 201: ProviderView },
+      }),
       async (request, reply) => {
         const { body, principal, query } = request
         const workspaceId = chooseWorkspace(principal, body.workspaceId ?? query.workspace)
@@ -62,40 +52,25 @@ export function createProviderRoutes(
     )
     app.get(
       '/api/providers/:id',
-      {
-        schema: {
-          tags,
-          summary: 'Show a provider',
-          params: IdPath,
-          response: { 200: ProviderView },
-        },
-      },
+      about('Show a provider', { params: IdPath, response: { 200: ProviderView } }),
       (request) => providers.get(requesterOf(request), request.params.id),
     )
     app.patch(
       '/api/providers/:id',
-      {
-        schema: {
-          tags,
-          summary: 'Change a provider',
-          params: IdPath,
-          body: ProviderChange,
-          response: { 200: ProviderView },
-        },
-      },
+      about('Change a provider', {
+        params: IdPath,
+        body: ProviderChange,
+        response: { 200: ProviderView },
+      }),
       (request) => providers.update(requesterOf(request), request.params.id, request.body),
     )
     app.delete(
       '/api/providers/:id',
-      {
-        schema: {
-          tags,
-          summary: 'Delete a provider',
-          params: IdPath,
-          querystring: DeleteQuery,
-          response: { 204: Nothing },
-        },
-      },
+      about('Delete a provider', {
+        params: IdPath,
+        querystring: DeleteQuery,
+        response: { 204: Nothing },
+      }),
       async (request, reply) => {
         await providers.remove(requesterOf(request), request.params.id, request.query.force)
         return reply.code(204).send()
@@ -103,14 +78,7 @@ export function createProviderRoutes(
     )
     app.post(
       '/api/providers/:id/check',
-      {
-        schema: {
-          tags,
-          summary: 'Ask a provider for its models and compare them with its list',
-          params: IdPath,
-          response: { 200: ProviderReport },
-        },
-      },
+      about('Ask a provider for its models', { params: IdPath, response: { 200: ProviderReport } }),
       (request) => providers.check(requesterOf(request), request.params.id),
     )
   }
