@@ -16,14 +16,14 @@ export class ClientGone extends Error {
   override readonly name = 'ClientGone'
 }
 
-const decoders: Readonly<
-  Record<string, (bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>>
-> = {
-  gzip: promisify(gunzip),
-  deflate: promisify(inflate),
-  br: promisify(brotliDecompress),
-  zstd: promisify(zstdDecompress),
-}
+type Decode = (bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>
+
+const decoders: ReadonlyMap<string, Decode> = new Map<string, Decode>([
+  ['gzip', promisify(gunzip)],
+  ['deflate', promisify(inflate)],
+  ['br', promisify(brotliDecompress)],
+  ['zstd', promisify(zstdDecompress)],
+])
 
 /**
  * Reads the whole body of `req`, and undoes its `content-encoding` (gzip, deflate, br, zstd).
@@ -34,7 +34,7 @@ export async function readBody(req: IncomingMessage, limits: BodyLimits): Promis
   const bytes = await readRaw(req, limits)
   const encoding = req.headers['content-encoding']
   if (encoding === undefined || encoding === '' || encoding === 'identity') return bytes
-  const decode = decoders[encoding.toLowerCase()]
+  const decode = decoders.get(encoding.toLowerCase())
   if (decode === undefined) {
     throw new AppError('unsupported_media_type', `Content encoding "${encoding}" is not supported.`)
   }

@@ -61,7 +61,7 @@ test('what failed or broke off is not kept', async () => {
   await using gateway = await startGateway()
   gateway.upstream.script(failing(400), hangUpAfter(['data: {"choices":[]}\n\n']), chatStream())
   await ask(gateway, on)
-  await expect(ask(gateway, on, { ...asked, stream: true })).rejects.toThrow()
+  await expect(ask(gateway, on, { ...asked, stream: true })).rejects.toThrow('Invalid EOF state')
   expect((await ask(gateway, on)).headers['x-cache']).toBe('MISS')
   expect((await ask(gateway, on, { ...asked, stream: true })).headers['x-cache']).toBe('MISS')
 })

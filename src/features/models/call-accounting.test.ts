@@ -21,6 +21,9 @@ import {
 const asked = { model: 'm', messages: [{ role: 'user', content: 'Say hello' }] }
 const streamed = { ...asked, stream: true }
 
+/** What a client makes of a stream that ends without its terminating chunk. */
+const brokenOff = 'Invalid EOF state'
+
 /** A million dollars a million tokens: one dollar a token. */
 const dollarTokens = { prices: { '*': { input: 1_000_000, output: 1_000_000 } } }
 
@@ -97,7 +100,7 @@ test('a stream that breaks off is charged for what came, whatever its beginning 
   const deltas = Array.from({ length: 20 }, () => event(delta, delta.type))
   const options = { intervalMs: 2 }
   gateway.upstream.script(hangUpAfter([event(started, started.type), ...deltas], options))
-  await expect(gateway.post('messages', { ...streamed, max_tokens: 99 })).rejects.toThrow()
+  await expect(gateway.post('messages', { ...streamed, max_tokens: 99 })).rejects.toThrow(brokenOff)
   const charged = await row(gateway)
   expect(charged).toMatchObject({ inputTokens: 9, usageSource: 'estimated', abortedBy: 'upstream' })
   expect(charged.outputTokens).toBeGreaterThan(5)
@@ -110,7 +113,7 @@ test('a client that leaves while it waits pays for its input', async () => {
   const call = gateway.post('chat/completions', streamed, { signal: leaving.signal })
   await gateway.upstream.arrival(1)
   leaving.abort()
-  await expect(call).rejects.toThrow()
+  await expect(call).rejects.toThrow('aborted')
   const charged = await row(gateway)
   expect(charged).toMatchObject({ abortedBy: 'client', outputTokens: 0, usageSource: 'estimated' })
   expect(charged.inputTokens).toBeGreaterThan(0)

@@ -119,7 +119,7 @@ test.each([
   const call = gateway.post('chat/completions', streamed, { signal: leaving.signal })
   const last = await gateway.upstream.arrival(behaviours.length)
   leaving.abort()
-  await expect(call).rejects.toThrow()
+  await expect(call).rejects.toThrow('aborted')
   await last.abandoned
   gateway.upstream.script(chat())
   expect((await gateway.post('chat/completions', asked)).status).toBe(200)

@@ -16,6 +16,8 @@ import type { Behaviour, Upstream } from '../../../test/support/upstream.ts'
 
 const asked = { model: 'm', messages: [{ role: 'user', content: 'Say hello' }] }
 const streamed = { ...asked, stream: true }
+/** What a client makes of a stream that ends without its terminating chunk. */
+const brokenOff = 'Invalid EOF state'
 const hello = chatEvents(['Hello']).join('')
 
 /** A gateway whose model is served by several upstreams, tried in order. */
@@ -100,14 +102,14 @@ test.each([
 test('a stream that is promised and then refused elsewhere ends in an error event', async () => {
   await using gateway = await startTiers(2)
   gateway.script(chatStreamOf(inBandError()), failing(400))
-  await expect(gateway.post('chat/completions', streamed)).rejects.toThrow()
+  await expect(gateway.post('chat/completions', streamed)).rejects.toThrow(brokenOff)
   expect(gateway.seen()).toEqual([1, 1])
 })
 
 test('nobody else is asked once the client has seen something', async () => {
   await using gateway = await startTiers(2)
   gateway.script(hangUpAfter(chatEvents(['Hello']).slice(0, 2)))
-  await expect(gateway.post('chat/completions', streamed)).rejects.toThrow()
+  await expect(gateway.post('chat/completions', streamed)).rejects.toThrow(brokenOff)
   expect(gateway.seen()).toEqual([1, 0])
 })
 
@@ -115,7 +117,7 @@ test('a provider whose streams always break off cools down', async () => {
   await using gateway = await startTiers(1)
   gateway.script(hangUpAfter(chatEvents(['Hello']).slice(0, 2)))
   for (let call = 0; call < 3; call += 1) {
-    await expect(gateway.post('chat/completions', streamed)).rejects.toThrow()
+    await expect(gateway.post('chat/completions', streamed)).rejects.toThrow(brokenOff)
   }
   expect(await stateOf(gateway)).toBe('cooling')
   const answer = await gateway.post('chat/completions', streamed)

@@ -55,29 +55,33 @@ test.each([
   ['POST', 'batches', { input_file_id: 'file-1' }],
   ['POST', 'chat/completions/', { model: 'secret' }],
   ['POST', 'Chat/Completions', { model: 'secret' }],
-])('a key that may call some models may not call what names none of them: %s %s', async (method, path, body) => {
-  await using gateway = await startGateway({ key: { allowedModels: ['m'] } })
-  const answer = await gateway.portico.send(method, `/v1/${path}`, {
-    key: gateway.key,
-    ...(body && { body }),
-  })
-  expect(answer.status).toBe(403)
-  expect(gateway.upstream.requests).toHaveLength(0)
-})
+])(
+  'a key that may call some models may not call what names none of them: %s %s',
+  async (method, path, body) => {
+    await using gateway = await startGateway({ key: { allowedModels: ['m'] } })
+    const answer = await gateway.portico.send(method, `/v1/${path}`, {
+      key: gateway.key,
+      ...(body && { body }),
+    })
+    expect(answer.status).toBe(403)
+    expect(gateway.upstream.requests).toHaveLength(0)
+  },
+)
 
 test.each([
-  ['a batch, whose cost nobody can tell', 'POST', '/v1/batches', 403],
-  ['what nobody knows', 'POST', '/v1/threads/runs', 403],
-  ['a model in a body that is not announced as JSON', 'POST', '/v1/chat/completions/', 403],
-  ['a look at a file', 'GET', '/v1/files/file-1', 200],
-  ['the end of a response', 'POST', '/v1/responses/resp_1/cancel', 200],
-])('a key with a budget, and %s', async (_what, method, path, status) => {
+  ['a batch, whose cost nobody can tell', 'POST batches', 403],
+  ['what nobody knows', 'POST threads/runs', 403],
+  ['a model in a body that is not announced as JSON', 'POST chat/completions/', 403],
+  ['a look at a file', 'GET files/file-1', 200],
+  ['the end of a response', 'POST responses/resp_1/cancel', 200],
+])('a key with a budget, and %s', async (_what, line, status) => {
+  const [method = '', path = ''] = line.split(' ')
   await using gateway = await startGateway({
     provider: { prices: { '*': { input: 1, output: 1 } } },
     key: { budget: { total: 1 } },
   })
   gateway.upstream.script(json(200, {}))
-  const answer = await gateway.portico.send(method, path, {
+  const answer = await gateway.portico.send(method, `/v1/${path}`, {
     key: gateway.key,
     headers: { 'content-type': 'text/plain' },
     ...(method === 'POST' && { body: '{"model":"m"}' }),
@@ -111,7 +115,10 @@ test.each([
 
 test('a model that is named in several ways reaches the upstream in one', async () => {
   await using gateway = await startGateway({ key: { allowedModels: ['m'] } })
-  await gateway.post('chat/completions', '{"model":"secret","Model":"secret","model":"m","messages":[]}')
+  await gateway.post(
+    'chat/completions',
+    '{"model":"secret","Model":"secret","model":"m","messages":[]}',
+  )
   expect(gateway.upstream.requests[0]?.body.toString()).toBe(
     '{"model":"m","Model":"m","model":"m","messages":[]}',
   )

@@ -4,7 +4,7 @@ import type { Caller } from './caller.ts'
 import type { Catalogue, Provider, Resolution } from './catalogue.ts'
 
 /** The request header that names a provider by id or name. */
-export const providerHeader = 'x-gateway-provider'
+const providerHeader = 'x-gateway-provider'
 
 const nameLengthMax = 512
 

@@ -42,9 +42,9 @@ test('S36 the upstream sees our credential and none of the client’s, offered a
   const protocols = ['realtime', 'openai-insecure-api-key.sk-client', 'openai-beta.realtime-v1']
   const socket = dial(gateway, '/v1/realtime?model=m', { protocols })
   await once(socket, 'open')
-  const { headers } = gateway.upstream.upgrades[0] ?? { headers: {} }
-  expect(headers['sec-websocket-protocol']).toBe('realtime, openai-beta.realtime-v1')
-  expect(headers.authorization).not.toContain(gateway.key)
+  const headers = gateway.upstream.upgrades[0]?.headers
+  expect(headers?.['sec-websocket-protocol']).toBe('realtime, openai-beta.realtime-v1')
+  expect(headers?.authorization).not.toContain(gateway.key)
   socket.terminate()
 })
 
@@ -59,15 +59,26 @@ test('a handshake that offers nothing but a key offers nothing', async () => {
 })
 
 test.each([
-  ['responses', '/v1/responses', {}, 426],
-  ['an unknown model', '/v1/realtime?model=none', {}, 404],
-  ['a model that the key may not call', '/v1/realtime?model=m', { allowedModels: ['other'] }, 403],
-  ['no model, of a key that may not call all', '/v1/realtime', { allowedModels: ['m'] }, 403],
-  ['a key with a budget', '/v1/realtime?model=m', { budget: { total: 1 } }, 403],
-  ['the built-in provider', '/v1/realtime?model=portico%2Fecho', {}, 426],
-])('a handshake for %s is refused', async (_what, path, fields, status) => {
-  await using gateway = await startGateway({ key: fields })
+  ['responses', '/v1/responses', 426],
+  ['an unknown model', '/v1/realtime?model=none', 404],
+  ['the built-in provider', '/v1/realtime?model=portico%2Fecho', 426],
+])('a handshake for %s is refused', async (_what, path, status) => {
+  await using gateway = await startGateway()
   expect(await refusalOf(dial(gateway, path))).toBe(status)
+  expect(gateway.upstream.upgrades).toHaveLength(0)
+})
+
+test.each([
+  ['a model that it may not call', '/v1/realtime?model=m', { allowedModels: ['other'] }],
+  ['no model, if it may not call all', '/v1/realtime', { allowedModels: ['m'] }],
+  [
+    'what nobody could charge, if it has a budget',
+    '/v1/realtime?model=m',
+    { budget: { total: 1 } },
+  ],
+])('a key gets no connection to %s', async (_what, path, key) => {
+  await using gateway = await startGateway({ key })
+  expect(await refusalOf(dial(gateway, path))).toBe(403)
   expect(gateway.upstream.upgrades).toHaveLength(0)
 })
 
