@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { usageInserts } from '../src/features/keys/usage-store.ts'
 import { writeAudit } from '../src/store/audit.ts'
 import { createBatchWriter } from '../src/store/batch-writer.ts'
 import { openStore } from '../src/store/store.ts'
@@ -92,7 +93,7 @@ async function writeUsage(store: Store, signal: AbortSignal, count: (rows: numbe
   await using writer = createBatchWriter<typeof usageRow>({
     name: 'usage',
     write: async (rows) => {
-      await store.batch([store.db.insertInto('usage').values(rows)])
+      await store.batch(usageInserts(store.db, rows, []))
       count(rows.length)
     },
     rowsMax: 2 * flushRows,

@@ -1,6 +1,6 @@
 import type { Keys } from '../features/keys/keys.ts'
 import type { LiveKey } from '../features/keys/live-key.ts'
-import type { AdministrationKeys } from '../features/models/administration.ts'
+import type { AdministrationKeys } from '../features/models/administration/administration.ts'
 import type { ModelsDependencies } from '../features/models/models.ts'
 import { AppError } from '../lib/errors.ts'
 import { hasScope } from '../lib/principal.ts'

@@ -1,8 +1,8 @@
 import { Secret } from '../../src/config/secret.ts'
-import { Circuit } from '../../src/features/models/circuit.ts'
-import { parseModelList } from '../../src/features/models/model-names.ts'
-import { createPriceList } from '../../src/features/models/prices.ts'
-import type { Alias, AliasTarget, Provider } from '../../src/features/models/provider.ts'
+import { Circuit } from '../../src/features/models/routing/circuit.ts'
+import { parseModelList } from '../../src/features/models/catalogue/model-names.ts'
+import { createPriceList } from '../../src/features/models/catalogue/prices.ts'
+import type { Alias, AliasTarget, Provider } from '../../src/features/models/catalogue/provider.ts'
 
 /** A provider for tests of what is computed from providers; `models` as in a provider's list. */
 export function testProvider(

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { TokenUsage } from '../usage-tap.ts'
+import type { TokenUsage } from '../relay/usage-tap.ts'
 
 /** Usage as chat/completions reports it, with the names some vendors give to cached input. */
 export const ChatUsage = z

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { anthropicErrorType } from '../api-errors.ts'
 import { parseJson } from '../json-body.ts'
-import { maskSecrets } from '../secret-patterns.ts'
+import { maskSecrets } from '../prompts/secret-patterns.ts'
 
 /** Longer texts are pages of a proxy, not messages. */
 const messageLengthMax = 4096

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { AppError } from '../../../lib/errors.ts'
 import { parseJson } from '../json-body.ts'
-import type { TokenUsage } from '../usage-tap.ts'
+import type { TokenUsage } from '../relay/usage-tap.ts'
 import { translateErrorValue } from './error-translation.ts'
 import { ChatEnding, ChatUsage, messageId, translateEnding, translateUsage } from './chat-answer.ts'
 
