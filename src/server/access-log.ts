@@ -1,10 +1,10 @@
-import type { Log } from '../lib/log.ts'
 import type { Exchange, Inbound, UpgradeRequest } from '../net/exchange.ts'
 import type { Refusal } from '../net/front-door.ts'
+import type { LineWriter } from './logging.ts'
 import type { ServerMetrics } from './metrics.ts'
 
 interface AccessLogDependencies {
-  readonly log: Pick<Log, 'info'>
+  readonly write: LineWriter
   readonly metrics: ServerMetrics
   /** The path as it may be written down. */
   readonly loggablePath: (inbound: Inbound) => string
@@ -24,7 +24,7 @@ export interface AccessLog {
 
 /** Creates the access log. */
 export function createAccessLog(dependencies: AccessLogDependencies): AccessLog {
-  const { log, metrics, loggablePath, isEnabled } = dependencies
+  const { write, metrics, loggablePath, isEnabled } = dependencies
   return {
     exchange(exchange) {
       exchange.res.once('close', () => {
@@ -33,7 +33,7 @@ export function createAccessLog(dependencies: AccessLogDependencies): AccessLog 
         const status = res.headersSent ? res.statusCode : 0
         metrics.requestEnded(note.plane, status, ms / 1000)
         if (!isEnabled()) return
-        log.info(
+        write(
           {
             id: exchange.id,
             method: exchange.req.method,
@@ -54,13 +54,13 @@ export function createAccessLog(dependencies: AccessLogDependencies): AccessLog 
         if (!isEnabled()) return
         const ms = Math.round(performance.now() - upgrade.startedAt)
         const { id, ip, note } = upgrade
-        log.info({ id, path: loggablePath(upgrade), ms, ip, ...note }, 'upgrade')
+        write({ id, path: loggablePath(upgrade), ms, ip, ...note }, 'upgrade')
       })
     },
     refusal({ id, ip, method, error }) {
       metrics.requestRefused(error.code)
       if (!isEnabled()) return
-      log.info({ id, method, status: error.status, ip, error: error.code }, 'refused')
+      write({ id, method, status: error.status, ip, error: error.code }, 'refused')
     },
   }
 }

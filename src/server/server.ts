@@ -5,7 +5,7 @@ import { drain } from './drain.ts'
 import { openFeatures } from './features.ts'
 import type { Features } from './features.ts'
 import { openListeners } from './listeners.ts'
-import { createAccessLogger, createLogger, openStandardOutput } from './logging.ts'
+import { createLineWriter, createLogger, openStandardOutput } from './logging.ts'
 import type { LogDestination } from './logging.ts'
 import { createServerMetrics } from './metrics.ts'
 import type { ServerMetrics } from './metrics.ts'
@@ -51,7 +51,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     log,
     isDraining: () => isDraining,
     accessLog: createAccessLog({
-      log: createAccessLogger(destination),
+      write: createLineWriter(destination),
       metrics,
       loggablePath: loggableRoute,
       isEnabled: () => current.log.access,
