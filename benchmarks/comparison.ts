@@ -14,7 +14,7 @@ export interface Contest {
 }
 
 /** A server and the key that it wants. */
-export interface Contestant {
+interface Contestant {
   readonly server: MeasuredServer
   readonly key: string
 }
@@ -26,6 +26,12 @@ export type Traffic = Omit<LoadJob, 'port' | 'key'>
 interface Turn extends LoadReport {
   /** User and system time of the whole process, µs. */
   readonly cpuPerRequestMicros: number
+}
+
+/** What both servers have given in one round. */
+interface Round {
+  readonly baseline: Turn
+  readonly gateway: Turn
 }
 
 /** Compares CPU time per request; the figure is the gateway's as a multiple of the baseline's. */
@@ -72,12 +78,12 @@ export async function compareDuration(
   }
 }
 
-async function runRounds(contest: Contest, traffic: Traffic) {
+/** Gives both servers the same load, round after round. The first round, which only warms up, is not in the result. */
+export async function runRounds(contest: Contest, traffic: Traffic): Promise<Round[]> {
   const { baseline, gateway, rounds } = contest
-  // The first round only warms both up.
   await takeTurn(contest, baseline, traffic)
   await takeTurn(contest, gateway, traffic)
-  const results: { baseline: Turn; gateway: Turn }[] = []
+  const results: Round[] = []
   for (let round = 0; round < rounds; round += 1) {
     // Whoever goes first changes, so that a drift of the machine favours neither.
     const order = round % 2 === 0 ? [baseline, gateway] : [gateway, baseline]

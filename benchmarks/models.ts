@@ -1,11 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { ensureProgram } from '../scripts/services.ts'
-import { compareCpu, compareDuration } from './comparison.ts'
+import { compareCpu, compareDuration, runRounds } from './comparison.ts'
 import type { Contest } from './comparison.ts'
 import { configureGateway, checkRecords } from './gateway.ts'
 import {
   assertMeasurable,
-  readCpuMicros,
   readRssMegabytes,
   startLoad,
   startMockUpstream,
@@ -20,9 +19,15 @@ import { burstChunks } from './traffic.ts'
 interface Plan {
   readonly rounds: number
   /** Requests of one server in one round where CPU time is compared; enough for a clock that ticks every 10 ms. */
-  readonly requests: { readonly small: number; readonly large: number; readonly burst: number }
+  readonly requests: {
+    readonly small: number
+    readonly large: number
+    readonly burst: number
+    readonly paced: number
+  }
   /** Length of one server's part of a round where durations are compared, ms. */
   readonly roundMs: number
+  readonly stallRounds: number
   readonly coldStarts: number
   /** Requests before and after the first look at the memory. */
   readonly warmUpRequests: number
@@ -31,8 +36,9 @@ interface Plan {
 
 const fullPlan: Plan = {
   rounds: 7,
-  requests: { small: 30_000, large: 8_000, burst: 2_500 },
+  requests: { small: 30_000, large: 8_000, burst: 2_500, paced: 320 },
   roundMs: 3_000,
+  stallRounds: 3,
   coldStarts: 5,
   warmUpRequests: 20_000,
   soakRequests: 100_000,
@@ -40,8 +46,9 @@ const fullPlan: Plan = {
 
 const quickPlan: Plan = {
   rounds: 3,
-  requests: { small: 10_000, large: 2_500, burst: 800 },
+  requests: { small: 10_000, large: 2_500, burst: 800, paced: 128 },
   roundMs: 1_000,
+  stallRounds: 1,
   coldStarts: 1,
   warmUpRequests: 2_000,
   soakRequests: 10_000,
@@ -95,13 +102,23 @@ async function* measureAll(contest: Contest, plan: Plan): AsyncGenerator<Figure>
     traffic: { ...busy, body: 'large', requestsMax: plan.requests.large },
   })
   yield await compareCpu(contest, {
-    name: 'SSE of 200 chunks, 64 connections: CPU',
+    name: 'SSE of 200 chunks at once, 64 connections: CPU',
     limit: 2.5,
     traffic: {
       ...busy,
       body: 'burst',
       streamChunks: burstChunks,
       requestsMax: plan.requests.burst,
+    },
+  })
+  yield await compareCpu(contest, {
+    name: 'SSE of 200 chunks, 5 ms apart, 64 connections: CPU',
+    limit: 2.5,
+    traffic: {
+      ...busy,
+      body: 'paced200',
+      streamChunks: 200,
+      requestsMax: plan.requests.paced,
     },
   })
   const timed = { durationMs: plan.roundMs, requestsMax: Number.MAX_SAFE_INTEGER }
@@ -121,7 +138,7 @@ async function* measureAll(contest: Contest, plan: Plan): AsyncGenerator<Figure>
     of: 'firstChunkP50Ms',
     traffic: { ...timed, body: 'paced64', connections: 64, streamChunks: 50, rampMs: 1_000 },
   })
-  yield await measureStalls(contest)
+  yield await measureStalls(contest, plan)
 }
 
 async function measureColdStart(plan: Plan): Promise<Figure> {
@@ -159,25 +176,25 @@ async function* measureMemory(contest: Contest, plan: Plan): AsyncGenerator<Figu
 }
 
 /** 512 streams with a chunk every 25 ms: none may fall silent for ten times as long. */
-async function measureStalls(contest: Contest): Promise<Figure> {
-  const before = await readCpuMicros(contest.gateway.server.pid)
-  const report = await contest.load.run({
-    body: 'paced512',
-    connections: 512,
-    streamChunks: 200,
-    rampMs: 2_000,
-    requestsMax: 1_024,
-    durationMs: 6_000,
-    ...addressOf(contest),
-  })
-  const busy =
-    ((await readCpuMicros(contest.gateway.server.pid)) - before) / 1000 / report.elapsedMs
+async function measureStalls(contest: Contest, plan: Plan): Promise<Figure> {
+  const rounds = await runRounds(
+    { ...contest, rounds: plan.stallRounds },
+    {
+      body: 'paced512',
+      connections: 512,
+      streamChunks: 200,
+      rampMs: 2_000,
+      requestsMax: 512,
+      durationMs: patienceMs,
+    },
+  )
+  const baseline = spreadOf(rounds.map((round) => round.baseline.gapMaxMs))
   return {
     name: '512 paced streams: longest silence',
     unit: 'ms',
     limit: 250,
-    spread: spreadOf([report.gapMaxMs]),
-    detail: `${report.requests} streams, ${(busy * 100).toFixed(0)} % of one core`,
+    spread: spreadOf(rounds.map((round) => round.gateway.gapMaxMs)),
+    detail: `nginx: ${baseline.median.toFixed(0)} ms`,
   }
 }
 

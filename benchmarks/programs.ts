@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { LoadJob, LoadReport, LoadResult } from './load.ts'
 
@@ -103,8 +104,10 @@ export async function startPortico(): Promise<PorticoProcess> {
   const startedAt = performance.now()
   const config = join(folder, 'portico.yaml')
   await writeFile(config, porticoConfig)
-  const entry = join(import.meta.dirname, '../src/bin.ts')
-  const command = [process.execPath, entry, 'serve', '--config', config]
+  const source = join(import.meta.dirname, '../src')
+  const preload = pathToFileURL(join(source, 'compile-cache.js')).href
+  const command = [process.execPath, '--import', preload, join(source, 'bin.ts')]
+  command.push('serve', '--config', config)
   const child = spawnPinned(cores.measured, command, {
     stdio: ['ignore', log.fd, log.fd],
     env: {

@@ -43,7 +43,7 @@ export function formatFigure(figure: Figure): string {
   const verdict = figure.limit === undefined ? '' : isMet(figure) ? 'ok' : 'MISSED'
   const limit = figure.limit === undefined ? '' : `≤ ${figure.limit}`
   return [
-    figure.name.padEnd(46),
+    figure.name.padEnd(50),
     `${formatNumber(median)} ${figure.unit}`.padEnd(12),
     `${formatNumber(min)}–${formatNumber(max)}`.padEnd(17),
     limit.padEnd(8),

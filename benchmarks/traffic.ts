@@ -8,6 +8,7 @@ export const requestBodies = {
   small: chatBody([{ role: 'user', content: 'Say hello, please.' }]),
   large: chatBody(conversation(100_000)),
   burst: streamBody(burstChunks, 0),
+  paced200: streamBody(200, 5),
   paced64: streamBody(50, 20),
   paced512: streamBody(200, 25),
 } as const

@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
 
 /** What a metric is called and what it means. Names follow the Prometheus conventions (base units, `_total`). */
-export interface MetricDefinition {
+interface MetricDefinition {
   readonly name: string
   readonly help: string
   readonly labels?: readonly string[]

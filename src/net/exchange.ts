@@ -17,7 +17,7 @@ export interface PresentedCredential {
 }
 
 /** What the access line of a request says beyond method, path and status. Features fill it in as they learn it. */
-export interface AccessNote {
+interface AccessNote {
   plane: 'data' | 'management' | 'server'
   keyId?: string
   model?: string

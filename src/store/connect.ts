@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import { Kysely } from 'kysely'
 import type { Compilable } from 'kysely'
 import type { Log } from '../lib/log.ts'
@@ -41,12 +40,7 @@ export async function connectSqlite(file: string): Promise<Connection> {
     engine: 'sqlite',
     db,
     async batch(queries) {
-      const statements: SqlStatement[] = []
-      for (const query of queries) {
-        statements.push(toBatchStatement(query))
-        // A query of hundreds of rows takes most of a millisecond to compile: streams get their turn in between.
-        await setImmediate()
-      }
+      const statements = queries.map(toBatchStatement)
       await turn.take()
       await thread.runAtomic(statements).finally(() => turn.pass())
     },

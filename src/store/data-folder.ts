@@ -25,7 +25,7 @@ export function createPrivateFile(file: string): void {
 }
 
 /** Removes a database file together with what SQLite keeps beside it. */
-export function removeDatabase(file: string): void {
+function removeDatabase(file: string): void {
   removeSideFiles(file)
   rmSync(file, { force: true })
 }

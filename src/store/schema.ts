@@ -138,7 +138,7 @@ export interface UsageDailyTable {
 }
 
 /** One row a management change. */
-export interface AuditTable {
+interface AuditTable {
   id: Generated<number>
   at: number
   workspaceId: string
