@@ -43,15 +43,16 @@ export function ensureProgram(name: ProgramName): string | undefined {
 export function findProgram(name: ProgramName): string | undefined {
   const versioned = globSync('/usr/lib/postgresql/*/bin').toSorted().toReversed()
   const folders = [...versioned, ...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']
-  const path = folders.map((folder) => join(folder, name)).find(isExecutable)
-  return path && realpathSync(path)
+  return folders.map((folder) => join(folder, name)).find(isExecutable)
 }
 
 /** Starts PostgreSQL with an empty cluster and a superuser `portico` without password, on loopback. Throws when it is not installed. */
 export async function startPostgres(): Promise<RunningService> {
-  const program = requireProgram('postgres')
+  // Behind a link there is the folder where initdb is found, too.
+  const program = realpathSync(requireProgram('postgres'))
   const user = unprivilegedUser()
-  const folder = await createFolder('postgres', user)
+  await using scope = new AsyncDisposableStack()
+  const folder = await createFolder(scope, 'postgres', user)
   const cluster = join(folder, 'cluster')
   const port = await findFreePort()
   const options = { ...user, cwd: folder, env: { PATH: process.env['PATH'], LC_ALL: 'C' } }
@@ -65,12 +66,9 @@ export async function startPostgres(): Promise<RunningService> {
     'max_connections=200',
   ]
   const flags = settings.flatMap((setting) => ['-c', setting])
-  const child = spawn(program, ['-D', cluster, '-k', folder, ...flags], options)
-  await readLineUntil(child, /ready to accept connections/)
-  // SIGQUIT is "immediate shutdown": no checkpoint, no waiting for clients.
-  return createService({
-    child,
-    folder,
+  return await serve(scope, {
+    child: spawn(program, ['-D', cluster, '-k', folder, ...flags], options),
+    // SIGQUIT is "immediate shutdown": no checkpoint, no waiting for clients.
     signal: 'SIGQUIT',
     url: `postgres://portico@127.0.0.1:${port}/postgres`,
   })
@@ -79,12 +77,15 @@ export async function startPostgres(): Promise<RunningService> {
 /** Starts Redis without persistence, on loopback. Throws when it is not installed. */
 export async function startRedis(): Promise<RunningService> {
   const program = requireProgram('redis-server')
-  const folder = await createFolder('redis', {})
+  await using scope = new AsyncDisposableStack()
+  const folder = await createFolder(scope, 'redis', {})
   const port = await findFreePort()
   const flags = `--port ${port} --bind 127.0.0.1 --appendonly no --dir ${folder} --save`.split(' ')
-  const child = spawn(program, [...flags, ''])
-  await readLineUntil(child, /ready to accept connections/i)
-  return createService({ child, folder, signal: 'SIGKILL', url: `redis://127.0.0.1:${port}` })
+  return await serve(scope, {
+    child: spawn(program, [...flags, '']),
+    signal: 'SIGKILL',
+    url: `redis://127.0.0.1:${port}`,
+  })
 }
 
 function mayInstall(): boolean {
@@ -132,8 +133,13 @@ function unprivilegedUser(): User {
   return account ? { uid: Number(account[2]), gid: Number(account[3]) } : {}
 }
 
-async function createFolder(name: string, { uid, gid }: User): Promise<string> {
+async function createFolder(
+  scope: AsyncDisposableStack,
+  name: string,
+  { uid, gid }: User,
+): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), `portico-${name}-`))
+  scope.defer(() => rm(folder, { recursive: true, force: true }))
   if (uid !== undefined && gid !== undefined) await chown(folder, uid, gid)
   return folder
 }
@@ -160,7 +166,7 @@ async function readLineUntil(child: ChildProcess, pattern: RegExp): Promise<void
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const fail = () => reject(new Error(`${child.spawnfile} did not start: ${seen.join('\n')}`))
   const timer = setTimeout(fail, startTimeoutMs)
-  child.once('error', reject).once('exit', fail)
+  child.once('error', reject).once('close', fail)
   for (const stream of [child.stdout, child.stderr]) {
     if (!stream) continue
     createInterface(stream).on('line', (line) => {
@@ -173,24 +179,29 @@ async function readLineUntil(child: ChildProcess, pattern: RegExp): Promise<void
 
 interface ServiceParts {
   readonly child: ChildProcess
-  readonly folder: string
+  /** What ends it at once. */
   readonly signal: NodeJS.Signals
   readonly url: string
 }
 
-function createService({ child, folder, signal, url }: ServiceParts): RunningService {
-  const kill = () => child.kill(signal)
+/** Waits until the program serves, and takes over what the scope holds for it. */
+async function serve(
+  scope: AsyncDisposableStack,
+  { child, signal, url }: ServiceParts,
+): Promise<RunningService> {
+  const kill = () => void child.kill(signal)
   process.once('exit', kill)
-  return {
-    url,
-    async [Symbol.asyncDispose]() {
-      process.off('exit', kill)
-      const ended = child.exitCode === null && child.signalCode === null && once(child, 'exit')
-      kill()
-      await ended
-      await rm(folder, { recursive: true, force: true })
-    },
-  }
+  scope.defer(async () => {
+    process.off('exit', kill)
+    const isRunning =
+      child.pid !== undefined && child.exitCode === null && child.signalCode === null
+    const ended = isRunning && once(child, 'exit')
+    kill()
+    await ended
+  })
+  await readLineUntil(child, /ready to accept connections/i)
+  const owned = scope.move()
+  return { url, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
 if (import.meta.main) {

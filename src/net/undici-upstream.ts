@@ -1,6 +1,5 @@
 import type { LookupFunction } from 'node:net'
 import type { Readable } from 'node:stream'
-import { errors, Pool } from 'undici'
 import type { Dispatcher } from 'undici'
 import { AppError } from '../lib/errors.ts'
 import type {
@@ -11,6 +10,7 @@ import type {
   ResponseSink,
   Upstream,
 } from './outbound.ts'
+import { errors, Pool } from './undici-pool.ts'
 
 /** How to reach one origin. */
 export interface UndiciUpstreamOptions {
