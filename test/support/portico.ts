@@ -22,7 +22,7 @@ export interface Answer {
 }
 
 /** What a request carries beside its path. */
-export interface Sent {
+interface Sent {
   readonly key?: string
   readonly headers?: Readonly<Record<string, string>>
   /** Objects are sent as JSON; text and bytes as they are. */

@@ -75,7 +75,8 @@ export class ModelCall implements ResponseSink {
 
   /** Begins the first attempt. From here on the call ends by itself, whatever happens. */
   start(): void {
-    this.#request.exchange.res.once('close', this.#onClose)
+    // Ahead of whoever writes down how the exchange ended, and by whose doing.
+    this.#request.exchange.res.prependOnceListener('close', this.#onClose)
     this.#tryNext(undefined)
   }
 
