@@ -54,6 +54,9 @@ const quickPlan: Plan = {
   soakRequests: 10_000,
 }
 
+/** Time for a start to settle, and for the collector to come by. */
+const idleMs = 5_000
+
 /** Bound on what ends by its number of requests. */
 const patienceMs = 120_000
 const busy = { connections: 64, rampMs: 0, durationMs: patienceMs }
@@ -67,8 +70,8 @@ export async function benchmarkModels(options: { readonly quick: boolean }): Pro
   const plan = options.quick ? quickPlan : fullPlan
   const nginxProgram = ensureProgram('nginx')
   if (nginxProgram === undefined) throw new Error('This benchmark needs nginx')
-  const figures = [await measureColdStart(plan)]
-  console.log(formatFigure(figures[0] as Figure))
+  const figures = [await measureColdStart(plan), await measureIdle()]
+  for (const figure of figures) console.log(formatFigure(figure))
 
   await using scope = new AsyncDisposableStack()
   const upstream = scope.use(await startMockUpstream())
@@ -150,6 +153,14 @@ async function measureColdStart(plan: Plan): Promise<Figure> {
   return { name: 'cold start to /readyz', unit: 's', limit: 1, spread: spreadOf(starts) }
 }
 
+/** A gateway that has been started and left alone. */
+async function measureIdle(): Promise<Figure> {
+  await using portico = await startPortico()
+  await pause(idleMs)
+  const idle = await readRssMegabytes(portico.pid)
+  return { name: 'idle RSS', unit: 'MB', limit: 110, spread: spreadOf([idle]) }
+}
+
 async function* measureMemory(contest: Contest, plan: Plan): AsyncGenerator<Figure> {
   const { load, gateway } = contest
   const send = (requestsMax: number) =>
@@ -161,7 +172,7 @@ async function* measureMemory(contest: Contest, plan: Plan): AsyncGenerator<Figu
   }
 
   const idle = await settledRss()
-  yield { name: 'idle RSS', unit: 'MB', limit: 110, spread: spreadOf([idle]) }
+  yield { name: 'RSS after configuration', unit: 'MB', spread: spreadOf([idle]) }
   await send(plan.warmUpRequests)
   const early = await settledRss()
   const { requests } = await send(plan.soakRequests)

@@ -1,8 +1,9 @@
-import { STATUS_CODES, type ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { AppError, errorDefinitions } from '../lib/errors.ts'
 import { answerHeaders } from './answer.ts'
 import type { Exchange } from './exchange.ts'
+import { STATUS_CODES } from './node-http.ts'
 
 /** The JSON body of an error answer. */
 interface ErrorBody {

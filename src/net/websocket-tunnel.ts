@@ -1,4 +1,4 @@
-import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP, type LookupFunction, type Socket } from 'node:net'
 import { pipeline, type Duplex } from 'node:stream'
@@ -8,6 +8,7 @@ import { formatResponseHead, writeSocketError } from './error-response.ts'
 import type { UpgradeRequest } from './exchange.ts'
 import { forwardResponseHeaders } from './headers.ts'
 import { joinSockets } from './join-sockets.ts'
+import { request as httpRequest } from './node-http.ts'
 
 /** The upstream end of a tunnel. */
 export interface WebSocketTarget {
