@@ -169,18 +169,18 @@ export const errorDefinitions = {
   },
   upstream_unreachable: {
     status: 502,
-    meaning: 'The provider could not be reached.',
-    remedy: 'Check the base URL with POST /api/providers/{id}/check.',
+    meaning: 'The provider or server could not be reached.',
+    remedy: 'Check its URL; for a provider with POST /api/providers/{id}/check.',
   },
   upstream_failed: {
     status: 502,
-    meaning: 'The provider broke the connection, or its answer could not be read.',
-    remedy: 'Retry; if it persists, check the provider.',
+    meaning: 'The provider or server broke the connection, or its answer could not be read.',
+    remedy: 'Retry; if it persists, check what stands behind.',
   },
   upstream_timeout: {
     status: 504,
-    meaning: 'The provider did not answer in time.',
-    remedy: 'Retry, or raise the timeouts of the provider.',
+    meaning: 'The provider or server did not answer in time.',
+    remedy: 'Retry, or raise the timeouts of the provider or service.',
   },
   stream_interrupted: {
     status: 502,
@@ -196,6 +196,47 @@ export const errorDefinitions = {
     status: 400,
     meaning: 'The request uses something that the provider’s kind cannot express.',
     remedy: 'Use a provider that speaks this API itself.',
+  },
+  // Services
+  service_failed: {
+    status: 503,
+    meaning: 'The program behind the service does not run.',
+    remedy: 'See the last lines of its log in the message, correct what they name, and start it.',
+  },
+  service_not_allowed: {
+    status: 403,
+    meaning: 'The key may not use this service or tool.',
+    remedy: 'Use a key whose allowedServices name it.',
+  },
+  session_not_found: {
+    status: 404,
+    meaning: 'The MCP session is unknown, has ended, or belongs to somebody else.',
+    remedy: 'Begin a new session with initialize.',
+  },
+  not_attributable: {
+    status: 503,
+    meaning: 'A server asked its client something, and which client it means cannot be told.',
+    remedy: 'Give the service the isolation per-session.',
+  },
+  tool_quarantined: {
+    status: 403,
+    meaning: 'The tool was changed by its server and waits for approval.',
+    remedy: 'Compare and approve it with the management API.',
+  },
+  stdio_disabled: {
+    status: 403,
+    meaning: 'Commands from requests are switched off.',
+    remedy: 'Set services.adhoc in the configuration, or create a service.',
+  },
+  command_not_approved: {
+    status: 403,
+    meaning: 'The command has not been approved by an administrator, word for word.',
+    remedy: 'Have it approved with POST /api/services/commands/{id}/approve.',
+  },
+  sandbox_unavailable: {
+    status: 503,
+    meaning: 'The program must run in a sandbox, and there is none on this machine.',
+    remedy: 'Install bubblewrap.',
   },
   // Management
   invalid_config: {

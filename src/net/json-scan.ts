@@ -4,9 +4,11 @@ export interface ByteRange {
   readonly end: number
 }
 
-/** One member of a scanned object. */
+/** One member of a scanned object: its key, where that begins, and the range of its value. */
 export interface ScannedMember extends ByteRange {
   readonly key: string
+  /** Index of the opening quote of the key. */
+  readonly keyStart: number
 }
 
 const quote = 0x22
@@ -37,6 +39,18 @@ export function scanObject(
   bytes: Buffer,
   keys: ReadonlySet<string>,
 ): readonly ScannedMember[] | undefined {
+  return scan(bytes, keys)
+}
+
+/** The same for all members, whatever their key. */
+export function scanMembers(bytes: Buffer): readonly ScannedMember[] | undefined {
+  return scan(bytes, undefined)
+}
+
+function scan(
+  bytes: Buffer,
+  keys: ReadonlySet<string> | undefined,
+): readonly ScannedMember[] | undefined {
   const members: ScannedMember[] = []
   const open = skipSpace(bytes, 0)
   if (bytes[open] !== openBrace) return undefined
@@ -46,7 +60,9 @@ export function scanObject(
     const member = scanMember(bytes, at)
     if (member === undefined) return undefined
     const key = keyAt(bytes, member.key)
-    if (key !== undefined && keys.has(key)) members.push({ key, ...member.value })
+    if (key === undefined) return undefined
+    const { start, end } = member.value
+    if (keys?.has(key) !== false) members.push({ key, keyStart: member.key.start, start, end })
     at = skipSpace(bytes, member.value.end)
     isClosed = bytes[at] === closeBrace
     if (isClosed) break
