@@ -57,6 +57,20 @@ export const environmentVariables: readonly EnvironmentVariable[] = [
     origin: doroseek,
     note: 'with `https://` in front where the value has no scheme',
   },
+  {
+    name: 'MCP_MAX_DURATION',
+    path: 'services.maxDurationMs',
+    read: secondsToMs,
+    origin: doroseek,
+    note: 'in seconds',
+  },
+  {
+    name: 'MCP_ENV_VARS',
+    path: 'services.adhocEnv',
+    read: jsonOrText,
+    origin: doroseek,
+    note: 'a JSON object',
+  },
   { name: 'API_KEY', path: 'adminKey', read: text, origin: reverseProxy },
   { name: 'BACKEND_PORT', path: 'server.port', read: numberOrText, origin: reverseProxy },
   { name: 'FRONTEND_PORT', path: 'server.dashboardPort', read: numberOrText, origin: reverseProxy },
@@ -131,6 +145,20 @@ function lowerCase(value: string): string {
 /** A whole number as written on a command line or in a variable; what is none stays text, for the schema to refuse. */
 export function numberOrText(value: string): number | string {
   return /^\s*-?\d+\s*$/.test(value) ? Number(value) : value
+}
+
+function secondsToMs(value: string): number | string {
+  const seconds = numberOrText(value)
+  return typeof seconds === 'number' ? seconds * 1000 : seconds
+}
+
+/** What is no JSON stays text, for the schema to refuse. */
+function jsonOrText(value: string): unknown {
+  try {
+    return JSON.parse(value)
+  } catch {
+    return value
+  }
 }
 
 function flag(value: string): boolean | string {

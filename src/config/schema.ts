@@ -200,6 +200,61 @@ const modelsConfig = z.strictObject({
     .describe('Whether the built-in models `portico/echo` and `portico/clock` exist.'),
 })
 
+// MCP services: how clients reach them, and what may be kept for them.
+const servicesConfig = z.strictObject({
+  anonymous: z
+    .enum(['off', 'loopback'])
+    .default('off')
+    .describe(
+      'Whether programs of this machine may call MCP services without a key, in the workspace `default`. Never for web pages.',
+    ),
+  adhoc: z
+    .enum(['off', 'approved', 'admin'])
+    .default('approved')
+    .describe(
+      'Whose commands `/mcp/proxy/sse?transport=stdio` runs: nobody’s, those an administrator approved word for word, or also any of a key with `services:run-command`.',
+    ),
+  allowUnsandboxed: z
+    .boolean()
+    .default(false)
+    .describe('Whether such commands may run where bubblewrap is missing.'),
+  adhocEnv: z.record(z.string(), z.string()).default({}).describe('Environment of such commands.'),
+  maxDurationMs: count
+    .default(60 * secondMs)
+    .describe(
+      'How long an SSE connection of `think`, `sequentialthinking` and `proxy` lasts, less 5 seconds; 0 for no limit.',
+    ),
+  bodyBytesMax: sizeBytes.default(10 * MiB).describe('One message of a client.'),
+  messageBytesMax: sizeBytes.default(64 * MiB).describe('One message of a server.'),
+  keepAliveMs: durationMs
+    .default(15 * secondMs)
+    .describe('Silence on a stream after which a comment is sent.'),
+  sessionIdleMs: durationMs
+    .default(24 * 60 * minuteMs)
+    .describe('How long a session lasts without a request or an open stream.'),
+  sessionsMax: z
+    .int()
+    .positive()
+    .default(20_000)
+    .describe('Sessions in memory; beyond it the longest idle one ends.'),
+  sessionsPerKeyMax: z.int().positive().default(2000).describe('Of them, of one key.'),
+  replayBytesMax: count
+    .default(1 * MiB)
+    .describe('Messages kept for a session so that a broken stream can be resumed.'),
+  listDeadlineMs: durationMs
+    .default(3 * secondMs)
+    .describe('How long a bundle waits for the lists of one service.'),
+  parkedMs: durationMs
+    .default(5 * minuteMs)
+    .describe('How long a call waits for the answer of a client that is asked something.'),
+  parkedPerKeyMax: z.int().positive().default(32).describe('Such calls of one key.'),
+  instancesMax: z
+    .int()
+    .positive()
+    .default(200)
+    .describe('Children or upstream sessions of one service.'),
+})
+
 // How usage reaches the store.
 const usageConfig = z.strictObject({
   flushMs: durationMs.default(250).describe('How often usage rows are written.'),
@@ -251,6 +306,7 @@ export const Config = z.strictObject({
   workspaces: workspacesConfig.prefault({}),
   limits: limitsConfig.prefault({}),
   models: modelsConfig.prefault({}),
+  services: servicesConfig.prefault({}),
   usage: usageConfig.prefault({}),
 })
 
