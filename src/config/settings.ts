@@ -23,7 +23,7 @@ function settingsOf(schema: JsonSchema, prefix: string): Setting[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, child]) => {
     if (typeof child === 'boolean') return []
     const path = prefix + name
-    if (child.type === 'object') return settingsOf(child, `${path}.`)
+    if (child.properties !== undefined) return settingsOf(child, `${path}.`)
     return [
       { path, type: typeName(child), default: child.default, description: child.description ?? '' },
     ]
