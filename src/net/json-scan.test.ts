@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { applyEdits, parseString, scanObject } from './json-scan.ts'
+import { applyEdits, parseString, scanElements, scanObject } from './json-scan.ts'
 import type { ByteRange } from './json-scan.ts'
 
 const modelKey = new Set(['model'])
@@ -106,3 +106,22 @@ function parsedObject(text: string): Record<string, unknown> | undefined {
     return undefined
   }
 }
+
+describe('scanElements', () => {
+  test('gives the elements of every array as JSON.parse would', () => {
+    fc.assert(
+      fc.property(fc.array(fc.jsonValue()), fc.constantFrom(0, 1), (values, indent) => {
+        const bytes = Buffer.from(JSON.stringify(values, null, indent))
+        const elements = scanElements(bytes)?.map(({ start, end }) =>
+          JSON.parse(bytes.toString('utf8', start, end)),
+        )
+        expect(elements).toEqual(JSON.parse(bytes.toString()))
+      }),
+    )
+  })
+
+  test('refuses what is no array', () => {
+    const others = ['{}', '', '[', '[1', '[1,]', '[1 2]', '[1]]', '1', '[,1]']
+    expect(others.filter((text) => scanElements(Buffer.from(text)) !== undefined)).toEqual([])
+  })
+})

@@ -72,6 +72,26 @@ function scan(
   return skipSpace(bytes, at + 1) === bytes.length ? members : undefined
 }
 
+/** The ranges of the elements of the JSON array in `bytes`; `undefined` if it is not one. As tolerant as `scanObject`. */
+export function scanElements(bytes: Buffer): readonly ByteRange[] | undefined {
+  const elements: ByteRange[] = []
+  const open = skipSpace(bytes, 0)
+  if (bytes[open] !== openBracket) return undefined
+  let at = skipSpace(bytes, open + 1)
+  let isClosed = bytes[at] === closeBracket
+  while (!isClosed) {
+    const end = skipValue(bytes, at)
+    if (end < 0) return undefined
+    elements.push({ start: at, end })
+    at = skipSpace(bytes, end)
+    isClosed = bytes[at] === closeBracket
+    if (isClosed) break
+    if (bytes[at] !== comma) return undefined
+    at = skipSpace(bytes, at + 1)
+  }
+  return skipSpace(bytes, at + 1) === bytes.length ? elements : undefined
+}
+
 /** One `"key": value`, where the key has to be. */
 function scanMember(bytes: Buffer, at: number): { key: ByteRange; value: ByteRange } | undefined {
   if (bytes[at] !== quote) return undefined
@@ -168,7 +188,7 @@ function skipScalar(bytes: Buffer, start: number): number {
 }
 
 function isDelimiter(byte: number): boolean {
-  return byte === comma || byte === closeBrace || byte <= 0x20
+  return byte === comma || byte === closeBrace || byte === closeBracket || byte <= 0x20
 }
 
 function skipContainer(bytes: Buffer, start: number): number {

@@ -17,3 +17,12 @@ export function textAt(value: unknown, name: string): string | undefined {
   const member = isJsonObject(value) ? value[name] : undefined
   return typeof member === 'string' ? member : undefined
 }
+
+/** The value of JSON text; undefined where it is none. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

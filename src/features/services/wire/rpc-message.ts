@@ -1,7 +1,7 @@
 import { scanObject, type ByteRange } from '../../../net/json-scan.ts'
 import type { MemberEdit } from './json-edit.ts'
 import { editJson } from './json-edit.ts'
-import { isJsonObject, type JsonObject } from './json.ts'
+import { isJsonObject, parseJson, type JsonObject } from './json.ts'
 import { RpcError, rpcCodes } from './rpc-error.ts'
 
 /** The id of a request as JSON text: `1` and `"1"` are two ids, and come back as they were written. */
@@ -88,12 +88,12 @@ const paramsMember: ReadonlySet<string> = new Set(['params'])
 const resultMember: ReadonlySet<string> = new Set(['result'])
 const errorMember: ReadonlySet<string> = new Set(['error'])
 
-/** The `params` of a message, parsed; an empty object where there are none or they are no object. */
+/** The `params` of a message, parsed; an empty object where there are none or they are no object. Throws RpcError where they are no JSON. */
 export function paramsOf(message: RpcRequest | RpcNotification): JsonObject {
   return memberOf(message.bytes, paramsMember)
 }
 
-/** The `result` of a response, parsed; an empty object where there is none. */
+/** The `result` of a response, parsed; an empty object where there is none. Throws RpcError where it is no JSON. */
 export function resultOf(response: RpcResponse): JsonObject {
   return memberOf(response.bytes, resultMember)
 }
@@ -112,17 +112,10 @@ export function errorOf(response: RpcResponse): RpcError | undefined {
 function memberOf(bytes: Buffer, name: ReadonlySet<string>): JsonObject {
   const range = scanObject(bytes, name)?.at(-1)
   if (range === undefined) return {}
-  const value: unknown = parse(bytes.toString('utf8', range.start, range.end))
+  const value = parseJson(bytes.toString('utf8', range.start, range.end))
+  // The scan lets errors inside nested values pass.
+  if (value === undefined) throw new RpcError(rpcCodes.parseError, 'Parse error')
   return isJsonObject(value) ? value : {}
-}
-
-/** The scan lets errors inside nested values pass; a message with one is as good as empty. */
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new RpcError(rpcCodes.parseError, 'Parse error', { cause: String(cause) })
-  }
 }
 
 /** The same message with edits made to it. */

@@ -1,0 +1,114 @@
+import { scanElements, scanMembers } from '../../../net/json-scan.ts'
+import type { FetchedCatalogue, ListedItem, ListKind } from '../catalogue/catalogue.ts'
+import type { Connection } from '../upstream/connection.ts'
+import { parseJson, textAt, type JsonObject } from '../wire/json.ts'
+import { metaKeys } from '../wire/meta-keys.ts'
+import { latestModernVersion } from '../wire/protocol-versions.ts'
+import { AppError } from '../../../lib/errors.ts'
+import { makeRequest, resultOf, type RpcResponse } from '../wire/rpc-message.ts'
+
+/** Where each list comes from: the capability that announces it, its method, its member of the result, what names an entry. */
+export const listSources: Readonly<
+  Record<ListKind, { capability: string; method: string; member: string; name: string }>
+> = {
+  tools: { capability: 'tools', method: 'tools/list', member: 'tools', name: 'name' },
+  prompts: { capability: 'prompts', method: 'prompts/list', member: 'prompts', name: 'name' },
+  resources: {
+    capability: 'resources',
+    method: 'resources/list',
+    member: 'resources',
+    name: 'uri',
+  },
+  templates: {
+    capability: 'resources',
+    method: 'resources/templates/list',
+    member: 'resourceTemplates',
+    name: 'uriTemplate',
+  },
+}
+
+const pagesMax = 1000
+const itemsMax = 100_000
+
+/**
+ * Reads all lists of a server that it says it has, every page of them. A list that it refuses is empty; a cursor that
+ * does not advance ends its list. Rejects where the connection fails or `signal` aborts.
+ */
+export async function fetchCatalogue(
+  connection: Connection,
+  signal: AbortSignal,
+): Promise<FetchedCatalogue> {
+  const { hello } = connection
+  const kinds = Object.keys(listSources) as ListKind[]
+  const lists = await Promise.all(
+    kinds.map(async (kind) => [kind, await fetchList(connection, kind, signal)] as const),
+  )
+  return { hello, lists: Object.fromEntries(lists) as FetchedCatalogue['lists'] }
+}
+
+async function fetchList(
+  connection: Connection,
+  kind: ListKind,
+  signal: AbortSignal,
+): Promise<readonly ListedItem[]> {
+  const { capability, method, member, name } = listSources[kind]
+  if (connection.hello.capabilities[capability] === undefined) return []
+  const items: ListedItem[] = []
+  const seen = new Set<string>()
+  let cursor: string | undefined
+  for (let page = 0; page < pagesMax && items.length < itemsMax; page += 1) {
+    const params = cursor === undefined ? {} : { cursor }
+    const response = await ask(connection, { method, params }, signal)
+    if (response.isError) return items
+    items.push(...itemsOf(response, member, name))
+    cursor = textAt(resultOf(response), 'nextCursor')
+    if (cursor === undefined || seen.has(cursor)) return items
+    seen.add(cursor)
+  }
+  return items
+}
+
+/** Sends one request of our own, and resolves with its answer. The envelope of the modern era is added. */
+export function ask(
+  connection: Connection,
+  { method, params }: { readonly method: string; readonly params: JsonObject },
+  signal: AbortSignal,
+): Promise<RpcResponse> {
+  const { promise, resolve, reject } = Promise.withResolvers<RpcResponse>()
+  const sent = connection.era === 'modern' ? { ...params, _meta: ownEnvelope } : params
+  const call = connection.request(makeRequest('0', method, sent), {
+    onNotification: () => undefined,
+    onRequest: () => undefined,
+    onResponse: resolve,
+    onFailure: reject,
+  })
+  const onAbort = () => {
+    call.cancel('timeout')
+    reject(new AppError('upstream_timeout', 'The server did not answer in time.'))
+  }
+  signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
+  return promise.finally(() => signal.removeEventListener('abort', onAbort))
+}
+
+const ownEnvelope = {
+  [metaKeys.protocolVersion]: latestModernVersion,
+  [metaKeys.clientCapabilities]: {},
+}
+
+/** The entries of a list as JSON text, byte for byte. What has no name of the right kind cannot be asked for, and is left out. */
+function itemsOf({ bytes }: RpcResponse, member: string, nameMember: string): ListedItem[] {
+  const result = memberRange(bytes, 'result')
+  const list = result === undefined ? undefined : memberRange(result, member)
+  if (list === undefined) return []
+  return (scanElements(list) ?? []).flatMap(({ start, end }) => {
+    const json = list.toString('utf8', start, end)
+    const name = textAt(parseJson(json), nameMember)
+    return name === undefined ? [] : [{ name, json }]
+  })
+}
+
+function memberRange(bytes: Buffer, name: string): Buffer | undefined {
+  const member = scanMembers(bytes)?.findLast(({ key }) => key === name)
+  return member === undefined ? undefined : bytes.subarray(member.start, member.end)
+}

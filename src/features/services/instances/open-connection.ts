@@ -1,0 +1,162 @@
+import type { z } from 'zod'
+import type { Clock } from '../../../lib/clock.ts'
+import type { RemoteUpstream as RemoteSchema } from '../../../protocol/api/services.ts'
+import { resolveValues, type FindUserValues } from './service-values.ts'
+import { connectProgram, programSpec } from './connect-program.ts'
+import { createFailureWindow } from './failure-window.ts'
+import { AppError } from '../../../lib/errors.ts'
+import { randomBase58 } from '../../../lib/ids.ts'
+import type { Child, ProcessHost, Program } from '../process-host.ts'
+import type { Service } from '../service.ts'
+import type { ClientHello, Connection, ConnectionListener } from '../upstream/connection.ts'
+import type { Era } from '../wire/protocol-versions.ts'
+
+/** How a remote server was found to be reached. */
+export interface RemoteManner {
+  readonly era: Era
+  readonly transport: 'streamable-http' | 'sse' | 'websocket'
+}
+
+/** How a connection is to be made, whatever is at its other end. */
+export interface ConnectOptions {
+  readonly era: Era | 'auto'
+  readonly client: ClientHello
+  readonly signal: AbortSignal
+  /** Hears what the server says at once, before anybody else listens. */
+  readonly listener: ConnectionListener
+  /** Takes what is no message: a line for the log. */
+  readonly onNoise: (text: string) => void
+}
+
+/** What a remote server is called with. */
+export interface RemoteTarget {
+  readonly url: string
+  readonly transport: RemoteManner['transport'] | 'auto'
+  readonly allowPrivate: boolean
+  /** Flat list name, value, …, as of each request. */
+  readonly headers: () => readonly string[]
+}
+
+/** The ways to connect, handed in so that this folder knows of none. */
+export interface Connectors {
+  openStdio(child: Child, options: ConnectOptions & { readonly era: Era }): Promise<Connection>
+  /** Finds out which era a program speaks, at the price of a child. */
+  probeStdio(child: Child, signal: AbortSignal): Promise<Era>
+  openRemote(
+    target: RemoteTarget,
+    options: ConnectOptions & { readonly remembered: RemoteManner | undefined },
+  ): Promise<{ readonly connection: Connection; readonly transport: RemoteManner['transport'] }>
+  openBuiltin(server: 'think' | 'sequentialthinking', options: ConnectOptions): Promise<Connection>
+}
+
+/** What is needed to open connections to a service. */
+export interface OpenDependencies {
+  readonly host: ProcessHost
+  readonly connectors: Connectors
+  readonly clock: Clock
+  readonly userValues: FindUserValues
+  /** Remembers for a revision of a service how it is spoken to. */
+  readonly manners: Map<string, RemoteManner>
+  readonly lineBytesMax: number
+  /** Takes what a server prints beside its messages. */
+  readonly onNoise: (serviceId: string, text: string) => void
+}
+
+type RemoteUpstream = z.output<typeof RemoteSchema>
+
+/** For whom a connection is opened. */
+export interface OpenRequest {
+  readonly keyId: string
+  readonly client: ClientHello
+  readonly listener: ConnectionListener
+  /** Programs of the same users, that of a new connection included; those without a connection are used again. */
+  readonly programs: Program[]
+}
+
+/** Opens connections to one service. */
+export interface ConnectionOpener {
+  /** Rejects with `service_failed`, `invalid_request` for a value that the user has not set, and as connecting does. */
+  open(request: OpenRequest): Promise<Connection>
+  /** What failed before is tried at once, and programs start with a clean record. */
+  forgetFailures(): void
+}
+
+/** Creates the opener of one revision of a service. */
+export function createConnectionOpener(deps: OpenDependencies, service: Service): ConnectionOpener {
+  const failures = createFailureWindow(deps.clock)
+  const { upstream, era, startTimeoutMs } = service.settings
+  let isForced = false
+
+  function connect(request: OpenRequest): Promise<Connection> {
+    const values = resolveValues(service, request.keyId, deps.userValues)
+    const options: ConnectOptions = {
+      era,
+      client: request.client,
+      listener: request.listener,
+      signal: AbortSignal.timeout(startTimeoutMs),
+      onNoise: (text) => deps.onNoise(service.id, text),
+    }
+    switch (upstream.kind) {
+      case 'builtin':
+        return deps.connectors.openBuiltin(upstream.server, options)
+      case 'remote':
+        return connectRemote({ ...upstream, values }, options)
+      case 'process': {
+        const program = spareProgram(request.programs) ?? supervise(deps, service, values)
+        if (!request.programs.includes(program)) request.programs.push(program)
+        return connectProgram(deps, { service, program, env: values, isForced }, options)
+      }
+    }
+  }
+
+  async function connectRemote(
+    target: RemoteUpstream & { readonly values: Readonly<Record<string, string>> },
+    options: ConnectOptions,
+  ): Promise<Connection> {
+    const headers = Object.entries(target.values).flat()
+    const remembered = deps.manners.get(service.revision)
+    const { connection, transport } = await deps.connectors.openRemote(
+      { ...target, headers: () => headers },
+      { ...options, remembered },
+    )
+    deps.manners.set(service.revision, { era: connection.era, transport })
+    return connection
+  }
+
+  function note(error: unknown): never {
+    const message = `The server of ${service.name} could not be spoken to.`
+    const known =
+      error instanceof AppError ? error : new AppError('upstream_failed', message, { cause: error })
+    // Programs have a backoff of their own, with what they said last.
+    if (upstream.kind !== 'process') failures.note(known)
+    throw known
+  }
+
+  return {
+    async open(request) {
+      failures.check()
+      const connection = await Promise.try(connect, request).catch(note)
+      failures.clear()
+      isForced = false
+      return connection
+    },
+    forgetFailures() {
+      failures.clear()
+      isForced = true
+    },
+  }
+}
+
+/** A program that has no connection now, with the memory of its crashes. */
+function spareProgram(programs: readonly Program[]): Program | undefined {
+  return programs.find(({ state }) => state.state !== 'running' && state.state !== 'starting')
+}
+
+function supervise(
+  { host, lineBytesMax }: OpenDependencies,
+  service: Service,
+  env: Readonly<Record<string, string>>,
+): Program {
+  const id = `${service.id}:${randomBase58(12)}`
+  return host.supervise(programSpec(service, { id, env, lineBytesMax }))
+}
