@@ -1,7 +1,8 @@
-import { scanElements, scanMembers } from '../../../net/json-scan.ts'
+import { scanElements } from '../../../net/json-scan.ts'
 import type { FetchedCatalogue, ListedItem, ListKind } from '../catalogue/catalogue.ts'
 import type { Connection } from '../upstream/connection.ts'
 import { parseJson, textAt, type JsonObject } from '../wire/json.ts'
+import { nestedBytes } from '../wire/json-member.ts'
 import { metaKeys } from '../wire/meta-keys.ts'
 import { latestModernVersion } from '../wire/protocol-versions.ts'
 import { AppError } from '../../../lib/errors.ts'
@@ -98,17 +99,11 @@ const ownEnvelope = {
 
 /** The entries of a list as JSON text, byte for byte. What has no name of the right kind cannot be asked for, and is left out. */
 function itemsOf({ bytes }: RpcResponse, member: string, nameMember: string): ListedItem[] {
-  const result = memberRange(bytes, 'result')
-  const list = result === undefined ? undefined : memberRange(result, member)
+  const list = nestedBytes(bytes, 'result', member)
   if (list === undefined) return []
   return (scanElements(list) ?? []).flatMap(({ start, end }) => {
     const json = list.toString('utf8', start, end)
     const name = textAt(parseJson(json), nameMember)
     return name === undefined ? [] : [{ name, json }]
   })
-}
-
-function memberRange(bytes: Buffer, name: string): Buffer | undefined {
-  const member = scanMembers(bytes)?.findLast(({ key }) => key === name)
-  return member === undefined ? undefined : bytes.subarray(member.start, member.end)
 }
