@@ -51,6 +51,7 @@ async function sendThroughPortico(): Promise<Row[]> {
   await using portico = await startPortico()
   const scopes = ['services:use']
   const { key } = await portico.createKey({ name: 'conformance', scopes, allowQuery: true })
+  // Every required scenario keeps the query of the URL that it is given.
   const publish = async (service: ServiceFields) => {
     await portico.api('POST', '/api/services', service)
     return `${portico.url}/mcp/${String(service['name'])}?apiKey=${key}`

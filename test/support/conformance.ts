@@ -9,7 +9,7 @@ import { parse } from 'yaml'
 export type Requirements = '2025-11-25' | '2026-07-28'
 
 /** What one scenario came to. */
-export interface ScenarioVerdict {
+interface ScenarioVerdict {
   readonly name: string
   /** None of its checks failed and at least one held. Warnings do not count here. */
   readonly isPassed: boolean
@@ -59,7 +59,7 @@ export async function runConformance(
 }
 
 /** Names of the scenarios that a server has to pass. */
-export async function requiredScenarios(requirements: Requirements): Promise<string[]> {
+async function requiredScenarios(requirements: Requirements): Promise<string[]> {
   const text = await readFile(path.join(suite, `requirements/${requirements}.yaml`), 'utf8')
   return (parse(text) as { server: string[] }).server
 }

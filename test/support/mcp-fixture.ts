@@ -27,7 +27,7 @@ export interface RunningFixture extends AsyncDisposable {
 }
 
 /** A way in which the misbehaving server misbehaves; see `test/fixtures/mcp/misbehaviours.ts`. */
-export type Misbehaviour =
+type Misbehaviour =
   | 'noise'
   | 'silent'
   | 'exit-on-call'
@@ -44,7 +44,7 @@ export type Misbehaviour =
   | 'changing'
 
 /** A server of the MCP project, as it comes from npm. */
-export type RealServer = 'everything' | 'filesystem' | 'memory' | 'sequential-thinking'
+type RealServer = 'everything' | 'filesystem' | 'memory' | 'sequential-thinking'
 
 /** The conformance fixture on stdio. */
 export function stdioFixture(form: FixtureForm): Command {
