@@ -16,7 +16,7 @@ export interface Caller {
 
 /** Leave to make one call, with its limits reserved. Exactly one of the two methods is called, once. */
 export interface Admission {
-  /** The call took place. */
+  /** The call took place, and cost what was said. */
   settle(): void
   /** The call did not take place. */
   release(): void
@@ -34,6 +34,7 @@ export interface CallRecord {
   readonly serviceId: string | null
   /** Name of the tool at the service. */
   readonly used: string | null
+  readonly costUsd: number
   /** As HTTP would say it: 200, 4xx for refusals, 502 or 504 for failures of the service. */
   readonly status: number
   readonly abortedBy: 'client' | 'upstream' | 'timeout' | null
@@ -45,7 +46,7 @@ export interface CallRecord {
 export interface CallerAccess {
   /** Throws `invalid_api_key`, `key_expired`, `key_disabled`, `query_key_not_allowed`, `ambiguous_credentials`, `insufficient_scope`. */
   authenticate(inbound: Inbound): Caller
-  /** Throws (or rejects with) `rate_limit_exceeded` or `insufficient_quota`. */
-  admit(caller: Caller): Admission | Promise<Admission>
+  /** Reserves the limits of one call of that price. Throws (or rejects with) `rate_limit_exceeded` or `insufficient_quota`. */
+  admit(caller: Caller, costUsd: number): Admission | Promise<Admission>
   recordCall(record: CallRecord): void
 }

@@ -1,9 +1,10 @@
 import { AppError } from '../../../lib/errors.ts'
-import type { Catalogue } from '../catalogue/catalogue.ts'
-import type { ProgramFigures } from '../process-host.ts'
+import type { Catalogue, ListKind } from '../catalogue/catalogue.ts'
 import type { Service, ServiceDirectory } from '../service.ts'
-import { createHealthWatch } from './health-watch.ts'
+import { createHealthWatch, type HealthWatch } from './health-watch.ts'
 import type { ServiceControl } from './service-control.ts'
+import { statusOf, sumFigures } from './runtime-status.ts'
+import { changedKinds } from './list-changes.ts'
 import { ServiceRuntime, type RuntimeDependencies } from './service-runtime.ts'
 import type { ServiceFigures, ServiceStatus } from './service-status.ts'
 
@@ -15,153 +16,144 @@ export interface RuntimesDependencies extends Omit<RuntimeDependencies, 'manners
   readonly desiredState: (service: Service) => 'started' | 'stopped' | 'auto'
 }
 
-/** What runs of all services. Disposing of it ends everything. */
-export interface Runtimes extends ServiceControl, AsyncDisposable {
-  /** The runtime of a service as it is now. */
-  of(service: Service): ServiceRuntime
-  /** Starts what is to run from the start on, what was used last first. Resolves when all have started or failed. */
-  startAll(): Promise<void>
-  /** Hears after the lists of a service changed: because the server said so, or by approval or filter. Returns the function that ends it. */
-  onListsChanged(serviceId: string, listener: () => void): () => void
-}
+/** Hears which lists of a service changed. */
+export type ListsListener = (kinds: ReadonlySet<ListKind>) => void
 
-/** Creates the runtimes; each service gets its own when it is first used, and another when it changes. */
-export function createRuntimes(deps: RuntimesDependencies): Runtimes {
-  const { directory, catalogue, log } = deps
-  const runtimes = new Map<string, ServiceRuntime>()
-  const manners: RuntimeDependencies['manners'] = new Map()
-  const listeners = new Map<string, Set<() => void>>()
-  const notify = (serviceId: string) => {
-    for (const listener of listeners.get(serviceId) ?? []) listener()
+/** What runs of all services: each has its own runtime, made when it is first used and another when it changes. Disposing of them ends everything. */
+export class Runtimes implements ServiceControl, AsyncDisposable {
+  readonly #deps: RuntimesDependencies
+  readonly #runtimes = new Map<string, ServiceRuntime>()
+  readonly #manners: RuntimeDependencies['manners'] = new Map()
+  readonly #listeners = new Map<string, Set<ListsListener>>()
+  readonly #health: HealthWatch
+  readonly #leave: readonly (() => void)[]
+
+  constructor(deps: RuntimesDependencies) {
+    this.#deps = deps
+    this.#health = createHealthWatch({ ...deps, runtimes: () => this.#runtimes.values() })
+    this.#leave = [
+      deps.directory.onChange((change) => void this.#onChange(change)),
+      deps.catalogue.onChange((serviceId, kinds) => this.#tell(serviceId, kinds)),
+    ]
   }
-  const health = createHealthWatch({ ...deps, runtimes: () => runtimes.values() })
 
-  function of(service: Service): ServiceRuntime {
-    const known = runtimes.get(service.id)
+  /** The runtime of a service as it is now. */
+  of(service: Service): ServiceRuntime {
+    const known = this.#runtimes.get(service.id)
     if (known !== undefined) return known
-    const published = catalogue.published(service.id)
-    if (published?.revision === service.revision && service.settings.upstream.kind === 'process') {
-      manners.set(service.revision, { era: published.hello.era, transport: 'streamable-http' })
-    }
-    const runtime = new ServiceRuntime({ ...deps, manners }, service)
-    if (deps.desiredState(service) === 'stopped') void runtime.stop()
-    runtime.onListsChanged(() => notify(service.id))
-    runtimes.set(service.id, runtime)
+    this.#recallManner(service)
+    const runtime = new ServiceRuntime({ ...this.#deps, manners: this.#manners }, service)
+    if (this.#deps.desiredState(service) === 'stopped') void runtime.stop()
+    runtime.onListsChanged((method) => this.#tell(service.id, changedKinds(method)))
+    this.#runtimes.set(service.id, runtime)
     return runtime
   }
 
-  function find(serviceId: string): ServiceRuntime {
-    const service = directory.service(serviceId)
+  /** Starts what is to run from the start on. Resolves when all have started or failed. */
+  async startAll(): Promise<void> {
+    const services = [...this.#deps.directory.all()].filter((service) => this.#isToRun(service))
+    await Promise.all(services.map((service) => this.#begin(service)))
+  }
+
+  /** Hears after lists of a service changed: because the server said so, or by approval or filter. Returns the function that ends it. */
+  onListsChanged(serviceId: string, listener: ListsListener): () => void {
+    const known = this.#listeners.get(serviceId)
+    const listeners = known ?? new Set()
+    if (known === undefined) this.#listeners.set(serviceId, listeners)
+    listeners.add(listener)
+    return () => {
+      listeners.delete(listener)
+      const isLast = listeners.size === 0 && this.#listeners.get(serviceId) === listeners
+      if (isLast) this.#listeners.delete(serviceId)
+    }
+  }
+
+  start(serviceId: string): Promise<void> {
+    return this.#find(serviceId).start({ force: true })
+  }
+
+  stop(serviceId: string): Promise<void> {
+    return this.#find(serviceId).stop()
+  }
+
+  async restart(serviceId: string): Promise<void> {
+    const runtime = this.#find(serviceId)
+    await runtime.stop()
+    await runtime.start({ force: true })
+  }
+
+  refresh(serviceId: string): Promise<void> {
+    return this.#find(serviceId).start({ force: false })
+  }
+
+  status(serviceId: string): ServiceStatus {
+    return { ...statusOf(this.#find(serviceId)), health: this.#health.of(serviceId) }
+  }
+
+  figures(serviceId: string): Promise<ServiceFigures | undefined> {
+    return sumFigures(this.#find(serviceId))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const leave of this.#leave) leave()
+    this.#health.close()
+    const runtimes = [...this.#runtimes.values()]
+    await Promise.all(runtimes.map((runtime) => runtime[Symbol.asyncDispose]()))
+  }
+
+  #find(serviceId: string): ServiceRuntime {
+    const service = this.#deps.directory.service(serviceId)
     if (service === undefined) throw new AppError('not_found', 'There is no such service.')
-    return of(service)
+    return this.of(service)
+  }
+
+  /** The era of a program costs a child to find out, so what the catalogue knows of it is believed. */
+  #recallManner(service: Service): void {
+    const published = this.#deps.catalogue.published(service.id)
+    if (published?.revision !== service.revision) return
+    if (service.settings.upstream.kind !== 'process') return
+    const { era } = published.hello
+    this.#manners.set(service.revision, { era, transport: 'streamable-http' })
+  }
+
+  #tell(serviceId: string, kinds: ReadonlySet<ListKind>): void {
+    for (const listener of this.#listeners.get(serviceId) ?? []) listener(kinds)
   }
 
   /** What is set anew begins anew; where nothing that runs is concerned, it goes on. */
-  async function replace(before: Service, after: Service | undefined): Promise<void> {
-    const runtime = runtimes.get(before.id)
-    if (after?.settings.enabled === true && after.revision === before.revision) {
+  async #onChange({ before, after }: { before?: Service; after?: Service }): Promise<void> {
+    const runtime = before === undefined ? undefined : this.#runtimes.get(before.id)
+    if (before !== undefined && after !== undefined && runsAlike(before, after)) {
       runtime?.adopt(after)
       return
     }
-    runtimes.delete(before.id)
+    if (before !== undefined) this.#runtimes.delete(before.id)
     await runtime?.[Symbol.asyncDispose]()
-    if (after !== undefined && isToRun(after)) await begin(after)
+    if (after !== undefined && this.#isToRun(after)) await this.#begin(after)
   }
 
-  function isToRun(service: Service): boolean {
+  #isToRun(service: Service): boolean {
     const { enabled, start } = service.settings
-    const desired = deps.desiredState(service)
+    const desired = this.#deps.desiredState(service)
     return enabled && desired !== 'stopped' && (start === 'always' || desired === 'started')
   }
 
-  async function begin(service: Service): Promise<void> {
-    await of(service)
+  async #begin(service: Service): Promise<void> {
+    const { log } = this.#deps
+    await this.of(service)
       .start({ force: false })
       .catch((error: unknown) => log.warn({ err: error, service: service.name }, 'not started'))
   }
-
-  const leave = [
-    directory.onChange(({ before, after }) => {
-      if (before !== undefined) void replace(before, after)
-      else if (after !== undefined && isToRun(after)) void begin(after)
-    }),
-    catalogue.onChange((serviceId) => notify(serviceId)),
-  ]
-
-  return {
-    of,
-    async startAll() {
-      await Promise.all([...directory.all()].filter(isToRun).map(begin))
-    },
-    onListsChanged(serviceId, listener) {
-      const set = listeners.get(serviceId) ?? new Set()
-      listeners.set(serviceId, set.add(listener))
-      return () => {
-        set.delete(listener)
-        if (set.size === 0 && listeners.get(serviceId) === set) listeners.delete(serviceId)
-      }
-    },
-    start: (serviceId) => find(serviceId).start({ force: true }),
-    stop: (serviceId) => find(serviceId).stop(),
-    async restart(serviceId) {
-      await find(serviceId).stop()
-      await find(serviceId).start({ force: true })
-    },
-    refresh: (serviceId) => find(serviceId).start({ force: false }),
-    status(serviceId) {
-      const runtime = find(serviceId)
-      return { ...statusOf(runtime), health: health.of(serviceId) }
-    },
-    figures: (serviceId) => sumFigures(find(serviceId)),
-    async [Symbol.asyncDispose]() {
-      for (const end of leave) end()
-      health.close()
-      await Promise.all([...runtimes.values()].map((runtime) => runtime[Symbol.asyncDispose]()))
-    },
-  }
 }
 
-function statusOf(runtime: ServiceRuntime): Omit<ServiceStatus, 'health'> {
-  const { instances, programs, lastError, service } = runtime
-  const crashed = programs.map(({ state }) => state).find((state) => state.state === 'crashed')
-  const stderr = crashed?.state === 'crashed' ? crashed.exit.stderr : []
-  return {
-    state: stateOf(runtime),
-    instances: instances.length,
-    callsRunning: instances.reduce((sum, { running }) => sum + running, 0),
-    lastError: service.settings.enabled ? (lastError?.message ?? null) : null,
-    stderr,
-    restarts: programs.reduce((sum, { restarts }) => sum + restarts, 0),
+/** Says whether what runs of a service may go on when it is set anew. */
+function runsAlike(before: Service, after: Service): boolean {
+  const concerned = ({ revision, settings }: Service) => {
+    const { enabled, isolation, interactive, start, idleStopMs, lifetimeMaxMs, restart } = settings
+    return JSON.stringify([
+      revision,
+      [enabled, isolation, interactive, start, idleStopMs, lifetimeMaxMs, restart],
+    ])
   }
-}
-
-function stateOf({
-  isStopped,
-  instances,
-  isOpening,
-  programs,
-  service,
-}: ServiceRuntime): ServiceStatus['state'] {
-  if (isStopped || !service.settings.enabled) return 'stopped'
-  if (instances.length > 0) return 'running'
-  const states = new Set(programs.map(({ state }) => state.state))
-  if (states.has('crashed')) return 'crashed'
-  if (isOpening || states.has('starting')) return 'starting'
-  return states.has('backoff') ? 'backoff' : 'idle'
-}
-
-async function sumFigures({ programs }: ServiceRuntime): Promise<ServiceFigures | undefined> {
-  const all = await Promise.all(programs.map((program) => program.figures()))
-  const known = all.filter((figures): figures is ProgramFigures => figures !== undefined)
-  const [first] = known
-  if (first === undefined) return undefined
-  const sum = (read: (figures: ProgramFigures) => number) =>
-    known.reduce((total, figures) => total + read(figures), 0)
-  return {
-    pid: first.pid,
-    cpuPercent: sum(({ cpuPercent }) => cpuPercent),
-    memoryBytes: sum(({ memoryBytes }) => memoryBytes),
-    uptimeMs: Math.max(...known.map(({ uptimeMs }) => uptimeMs)),
-    restarts: sum(({ restarts }) => restarts),
-  }
+  return concerned(before) === concerned(after)
 }

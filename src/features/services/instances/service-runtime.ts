@@ -51,7 +51,7 @@ export class ServiceRuntime implements AsyncDisposable {
   readonly #deps: RuntimeDependencies
   readonly #held = new Map<string, Held>()
   readonly #opener: ConnectionOpener
-  readonly #changeListeners = new Set<() => void>()
+  readonly #changeListeners = new Set<(method: string) => void>()
   /** As whom the catalogue was last read; a client that is told of less may be shown less, and is not believed. */
   #readAs: string | undefined
   #refreshing: Promise<void> | undefined
@@ -94,8 +94,8 @@ export class ServiceRuntime implements AsyncDisposable {
     return this.#isStopped
   }
 
-  /** Hears after the server said that a list changed, once the catalogue has it. Returns the function that ends it. */
-  onListsChanged(listener: () => void): () => void {
+  /** Hears after the server said that a list changed, once the catalogue has it: the method of its notification. Returns the function that ends it. */
+  onListsChanged(listener: (method: string) => void): () => void {
     this.#changeListeners.add(listener)
     return () => this.#changeListeners.delete(listener)
   }
@@ -135,7 +135,12 @@ export class ServiceRuntime implements AsyncDisposable {
       this.#isStopped = false
       this.#opener.forgetFailures()
     }
-    const lease = await this.lease(nobody, false)
+    await this.readLists(nobody)
+  }
+
+  /** Reads the lists of the server as this user would see them. */
+  async readLists(user: User): Promise<void> {
+    const lease = await this.lease(user, false)
     await this.refresh(lease.instance).finally(() => lease.release())
   }
 
@@ -222,7 +227,7 @@ export class ServiceRuntime implements AsyncDisposable {
     const instance = new Instance(connection, {
       ownership: held.isPrivate ? 'private' : 'shared',
       canAsk: canAsk(held.introduction),
-      onListChanged: () => void this.#listsChanged(instance, held),
+      onListChanged: (method) => void this.#listsChanged({ instance, held, method }),
     })
     early.handOver(instance.listener)
     if (this.#isListToBeRead(held)) {
@@ -240,12 +245,20 @@ export class ServiceRuntime implements AsyncDisposable {
     return this.#readAs === undefined || introduction.key.length > this.#readAs.length
   }
 
-  async #listsChanged(instance: Instance, held: Held): Promise<void> {
+  async #listsChanged({
+    instance,
+    held,
+    method,
+  }: {
+    readonly instance: Instance
+    readonly held: Held
+    readonly method: string
+  }): Promise<void> {
     if (held.introduction.key !== this.#readAs) return
     // A list that changes while it is read has to be read again.
     await this.#refreshing?.catch(() => undefined)
     await this.refresh(instance).catch(() => undefined)
-    for (const listener of this.#changeListeners) listener()
+    for (const listener of this.#changeListeners) listener(method)
   }
 
   async #readLists(connection: Connection): Promise<void> {

@@ -104,11 +104,14 @@ export class ParkedCall implements CallSink {
 
   onRequest(request: RpcRequest, respond: Respond): void {
     const capability = capabilityByMethod[request.method]
-    const isAble = capability !== undefined && this.#round?.capabilities[capability] !== undefined
-    if (!isAble && this.#round !== undefined) {
-      const message = `The client cannot be asked ${request.method}.`
+    if (capability === undefined) {
+      const message = `Clients cannot be asked ${request.method}.`
       respond(makeError(request.id, new RpcError(rpcCodes.methodNotFound, message)))
       return
+    }
+    const round = this.#round
+    if (round !== undefined && round.capabilities[capability] === undefined) {
+      return this.#refuse(round, capability)
     }
     this.#asked += 1
     this.#questions.set(`input_${this.#asked}`, { request, respond })

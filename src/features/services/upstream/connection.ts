@@ -24,8 +24,10 @@ export interface ClientHello {
 /** Answers a request of the server. The id of the answer does not matter; it is replaced. */
 export type Respond = (answer: RpcResponse) => void
 
-/** Hears of one call, in this order: any number of notifications and requests, then a response or a failure. Nothing after that, nor after `cancel`. */
+/** Hears of one call, in this order: headers, any number of notifications and requests, then a response or a failure. Nothing after that, nor after `cancel`. */
 export interface CallSink {
+  /** HTTP headers for the answer, a flat list name, value, …; before anything else, where there are any. */
+  onHeaders?(headers: readonly string[]): void
   /** Progress, with the token of the request, and what else belongs to this call. */
   onNotification(notification: RpcNotification): void
   /** The server asks the client something because of this call. */

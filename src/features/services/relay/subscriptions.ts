@@ -1,0 +1,111 @@
+import type { Lease } from '../instances/instance-group.ts'
+import { metaKeys } from '../wire/meta-keys.ts'
+import { editMessage, type RpcNotification } from '../wire/rpc-message.ts'
+
+/** What subscriptions are made with. */
+export interface SubscriptionsDependencies {
+  /** Gives the instance to watch at. */
+  readonly lease: () => Promise<Lease>
+  readonly onUpdated: (notification: RpcNotification) => void
+}
+
+/** After the server went away, it is tried again so often. */
+const retryMs = 5000
+
+/** The resources that one client watches at one service. As long as there are any, an instance is kept for them. */
+export class Subscriptions {
+  readonly #deps: SubscriptionsDependencies
+  /** What ends the watch of each; undefined while the server is away. */
+  readonly #leaves = new Map<string, (() => void) | undefined>()
+  #lease: Lease | undefined
+  #opening: Promise<Lease> | undefined
+  #retry: NodeJS.Timeout | undefined
+  #isClosed = false
+
+  constructor(deps: SubscriptionsDependencies) {
+    this.#deps = deps
+  }
+
+  /** Rejects where the service cannot be reached; it is tried again all the same. */
+  async add(uri: string): Promise<void> {
+    if (this.#isClosed || this.#leaves.has(uri)) return
+    this.#leaves.set(uri, undefined)
+    const lease = await this.#open().catch((error: unknown) => {
+      this.#restoreLater()
+      throw error
+    })
+    this.#watch(lease, uri)
+  }
+
+  remove(uri: string): void {
+    this.#leaves.get(uri)?.()
+    this.#leaves.delete(uri)
+    if (this.#leaves.size === 0) this.#release()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    clearTimeout(this.#retry)
+    for (const leave of this.#leaves.values()) leave?.()
+    this.#leaves.clear()
+    this.#release()
+  }
+
+  #open(): Promise<Lease> {
+    if (this.#lease !== undefined) return Promise.resolve(this.#lease)
+    this.#opening ??= this.#deps
+      .lease()
+      .then((lease) => this.#hold(lease))
+      .finally(() => (this.#opening = undefined))
+    return this.#opening
+  }
+
+  #hold(lease: Lease): Lease {
+    if (this.#isClosed) {
+      lease.release()
+      return lease
+    }
+    this.#lease = lease
+    void lease.instance.closed.then(() => {
+      if (this.#lease !== lease) return
+      this.#release()
+      for (const uri of this.#leaves.keys()) this.#leaves.set(uri, undefined)
+      void this.#restore()
+    })
+    return lease
+  }
+
+  /** The server forgot the subscriptions with its connection. */
+  async #restore(): Promise<void> {
+    if (this.#isClosed || this.#leaves.size === 0) return
+    const lease = await this.#open().catch(() => undefined)
+    if (lease === undefined) return this.#restoreLater()
+    for (const uri of this.#leaves.keys()) this.#watch(lease, uri)
+  }
+
+  #restoreLater(): void {
+    clearTimeout(this.#retry)
+    if (!this.#isClosed) this.#retry = setTimeout(() => void this.#restore(), retryMs).unref()
+  }
+
+  #watch({ instance }: Lease, uri: string): void {
+    if (!this.#leaves.has(uri) || this.#leaves.get(uri) !== undefined) return
+    const leave = instance.resources.watch(uri, (notification) =>
+      this.#deps.onUpdated(withoutSubscription(notification)),
+    )
+    this.#leaves.set(uri, leave)
+  }
+
+  #release(): void {
+    this.#lease?.release()
+    this.#lease = undefined
+  }
+}
+
+/** The stream on which it came to us is none of the client's. */
+function withoutSubscription(notification: RpcNotification): RpcNotification {
+  if (!notification.bytes.includes(metaKeys.subscriptionId)) return notification
+  return editMessage(notification, [
+    { path: ['params', '_meta', metaKeys.subscriptionId], json: undefined },
+  ])
+}
