@@ -17,6 +17,7 @@ const packages = {
   'redis-server': 'redis-server',
   nginx: 'nginx-light',
   chromium: 'chromium',
+  bwrap: 'bubblewrap',
 } as const
 
 /** A system program by the name of its file. */

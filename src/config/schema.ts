@@ -270,6 +270,44 @@ const usageConfig = z.strictObject({
     .describe('Days after which usage rows are deleted. Daily sums are kept.'),
 })
 
+// The programs that Portico starts: how many at once, how they are stopped and started again, and what they may log.
+const processesConfig = z.strictObject({
+  startsMax: count
+    .default(0)
+    .describe(
+      'Programs that may be starting at the same time; 0 for as many as there are processors, and at least 2.',
+    ),
+  startSlotMs: durationMs
+    .default(10 * secondMs)
+    .describe('How long a program that prints nothing counts as starting.'),
+  stopStdinMs: durationMs
+    .default(2 * secondMs)
+    .describe('Time for a program to end by itself once its standard input is closed.'),
+  stopTermMs: durationMs
+    .default(5 * secondMs)
+    .describe('Time for a program to end after SIGTERM; then it is killed.'),
+  backoffBaseMs: durationMs
+    .default(1 * secondMs)
+    .describe(
+      'Longest wait before the first restart of a program that crashed; it doubles with each further one.',
+    ),
+  backoffMaxMs: durationMs.default(1 * minuteMs).describe('Longest wait before a restart.'),
+  backoffResetMs: durationMs
+    .default(10 * minuteMs)
+    .describe('Time a program has to run for its earlier crashes to be forgotten.'),
+  watchMs: durationMs
+    .default(3 * secondMs)
+    .describe('How often memory and CPU time of programs with a bound are looked at.'),
+  logBytesMax: sizeBytes
+    .default(5 * MiB)
+    .describe('Size at which the log file of a service is set aside; one older file is kept.'),
+  logLinesPerSecondMax: z
+    .int()
+    .positive()
+    .default(50_000)
+    .describe('Lines a second that a service may log; the others are dropped and counted.'),
+})
+
 /** The whole configuration: one source for its type, its defaults, its checks and docs/configuration.md. */
 export const Config = z.strictObject({
   server: serverConfig.prefault({}),
@@ -308,6 +346,7 @@ export const Config = z.strictObject({
   models: modelsConfig.prefault({}),
   services: servicesConfig.prefault({}),
   usage: usageConfig.prefault({}),
+  processes: processesConfig.prefault({}),
 })
 
 /** The configuration as the program sees it: complete, checked, not changed afterwards. */
