@@ -12,7 +12,7 @@ import type { ProgramSpec } from '../../src/features/processes/program-spec.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 
 /** Short waits, and bounds that no test reaches by accident. */
-export const processesConfig: ProcessesConfig = {
+const processesConfig: ProcessesConfig = {
   startsMax: 4,
   startSlotMs: 5_000,
   stopStdinMs: 200,

@@ -1,6 +1,10 @@
+import { execFile } from 'node:child_process'
 import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { delimiter, resolve } from 'node:path'
+import { promisify } from 'node:util'
+
+const trialTimeoutMs = 5_000
 
 /**
  * The file that `command` means: a path as seen from `folder`, or a name looked up on `path` (as in PATH).
@@ -15,6 +19,17 @@ export async function findProgram(
     if (await isExecutable(candidate)) return candidate
   }
   return undefined
+}
+
+/** Runs a command to its end, for five seconds at most. Resolves to what went wrong, undefined when it succeeds. */
+export async function tryCommand(
+  file: string,
+  args: readonly string[],
+): Promise<string | undefined> {
+  return await promisify(execFile)(file, args, { env: {}, timeout: trialTimeoutMs }).then(
+    () => undefined,
+    (error: Error) => error.message.trim(),
+  )
 }
 
 async function isExecutable(file: string): Promise<boolean> {

@@ -1,7 +1,7 @@
 import { mkdir, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Environment } from './base-environment.ts'
-import { findProgram } from './find-program.ts'
+import { findProgram, tryCommand } from './find-program.ts'
 import { toFileName } from './file-name.ts'
 import { markerVariable } from './process-table.ts'
 import type { ProgramSpec } from './program-spec.ts'
@@ -30,15 +30,31 @@ export interface LaunchPlan {
   readonly isSandboxed: boolean
 }
 
+const noCoreDumps = ['--core=0']
+const endWithParent = ['--pdeathsig', 'TERM']
+
 /** Finds `prlimit` and `setpriv` on `path`; both exist on Linux only. */
 export async function findLaunchTools(
   path: string,
 ): Promise<Pick<LaunchTools, 'prlimit' | 'setpriv'>> {
   if (process.platform !== 'linux') return { prlimit: undefined, setpriv: undefined }
-  const [prlimit, setpriv] = await Promise.all(
-    ['prlimit', 'setpriv'].map((name) => findProgram(name, { path, folder: '/' })),
-  )
+  const [prlimit, setpriv] = await Promise.all([
+    findWorking(path, ['prlimit', ...noCoreDumps]),
+    findWorking(path, ['setpriv', ...endWithParent]),
+  ])
   return { prlimit, setpriv }
+}
+
+// Tried, because there are programs of the same name that know other options.
+async function findWorking(
+  path: string,
+  [name = '', ...options]: readonly string[],
+): Promise<string | undefined> {
+  const place = { path, folder: '/' }
+  const [file, harmless] = await Promise.all([findProgram(name, place), findProgram('true', place)])
+  if (file === undefined || harmless === undefined) return undefined
+  const failure = await tryCommand(file, [...options, '--', harmless])
+  return failure === undefined ? file : undefined
 }
 
 /**
@@ -108,7 +124,7 @@ function limiters(
   // First SIGXCPU, which names the reason; a second later the kernel kills.
   const cpu = cpuSecondsMax === null ? [] : [`--cpu=${cpuSecondsMax}:${cpuSecondsMax + 1}`]
   return [
-    ...(setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'TERM', '--']),
-    ...(prlimit === undefined ? [] : [prlimit, ...cpu, '--core=0', '--']),
+    ...(setpriv === undefined ? [] : [setpriv, ...endWithParent, '--']),
+    ...(prlimit === undefined ? [] : [prlimit, ...cpu, ...noCoreDumps, '--']),
   ]
 }

@@ -3,7 +3,8 @@ import { basename, join } from 'node:path'
 import { z } from 'zod'
 import type { Log } from '../../lib/log.ts'
 import { createPrivateFolder } from '../../store/data-folder.ts'
-import { hasProcessTable, readBootId, readProcessTable } from './process-table.ts'
+import { createProcessTableReader, hasProcessTable, readBootId } from './process-table.ts'
+import type { ProcessTableReader } from './process-table.ts'
 import { createProcessTree } from './process-tree.ts'
 
 /** What is known of a run; also the content of its file. */
@@ -55,10 +56,14 @@ export async function openLedger(folder: string, log: Log): Promise<Ledger> {
 
 async function sweep(folder: string, log: Log): Promise<void> {
   const files = (await readdir(folder)).filter((name) => name.endsWith(suffix))
-  await Promise.all(files.map((name) => endLeftover(join(folder, name), log)))
+  const reader = createProcessTableReader(0)
+  await Promise.all(files.map((name) => endLeftover(join(folder, name), { reader, log })))
 }
 
-async function endLeftover(file: string, log: Log): Promise<void> {
+async function endLeftover(
+  file: string,
+  { reader, log }: { readonly reader: ProcessTableReader; readonly log: Log },
+): Promise<void> {
   const marker = basename(file, suffix)
   const entry = parseEntry(await readFile(file, 'utf8'))
   const isOfThisBoot = entry === undefined || entry.bootId === readBootId()
@@ -68,7 +73,6 @@ async function endLeftover(file: string, log: Log): Promise<void> {
       pid: entry?.pid ?? undefined,
       startTicks: entry?.startTicks ?? undefined,
     }
-    const reader = { readFresh: () => readProcessTable(), readRecent: () => readProcessTable() }
     const tree = createProcessTree(root, reader)
     const pids = tree.membersIn(await reader.readFresh()).map(({ pid }) => pid)
     const about = { program: entry?.id, pids }

@@ -7,7 +7,7 @@ import type { ProgramLimits } from './program-spec.ts'
 import { sumUsage } from './tree-figures.ts'
 
 /** A run whose bounds are watched. */
-export interface WatchedRun {
+interface WatchedRun {
   readonly tree: ProcessTree
   readonly limits: ProgramLimits
   /** Called once, with what was exceeded. */

@@ -1,5 +1,5 @@
 /** How severe a line is, least first. */
-export const logLevels = ['debug', 'info', 'warn', 'error'] as const
+const logLevels = ['debug', 'info', 'warn', 'error'] as const
 
 /** One of `logLevels`. */
 export type LogLevel = (typeof logLevels)[number]

@@ -26,7 +26,7 @@ test('a line of 300 MB is dropped and logged, held nowhere, and the next one arr
   expect(await lines.next()).toBe('after')
   expect(process.memoryUsage.rss() - before).toBeLessThan(150 * MiB)
   const logged = await processes.logs.read('service', { limit: 10, search: 'DROPPED A LINE' })
-  expect(logged).toMatchObject([{ level: 'warn', stream: 'system', programId: 'program' }])
+  expect(logged).toMatchObject([{ level: 'warn', stream: 'stdout', programId: 'program' }])
 })
 
 test('noise on stdout arrives whole and in order', async () => {

@@ -49,7 +49,9 @@ export class OwnerLog {
 
   /** Takes a line; it is in the file soon. Never waits and never throws. */
   write(entry: LogEntry): void {
-    const isAdmitted = this.#rate.admit(this.#config().logLinesPerSecondMax)
+    // What we have to say is little, and must not be lost in the noise of a program.
+    const isAdmitted =
+      entry.stream === 'system' || this.#rate.admit(this.#config().logLinesPerSecondMax)
     this.#reportDropped()
     if (isAdmitted) this.#add(entry)
     this.#timer ??= setTimeout(() => void this.flush(), flushMs)

@@ -88,10 +88,11 @@ test('beyond so many a second lines are dropped and counted', async () => {
   await using opened = await openLogs({ logLinesPerSecondMax: 10 })
   const { logs, clock } = opened
   for (let n = 0; n < 25; n += 1) logs.write('a', line(`line ${n}`))
+  logs.write('a', { level: 'error', stream: 'system', message: 'crashed' })
   clock.advance(1_000)
   logs.write('a', line('later'))
   const found = messages(await logs.read('a', { limit: 99 }))
-  expect(found.slice(9)).toEqual(['line 9', 'dropped 15 lines', 'later'])
+  expect(found.slice(9)).toEqual(['line 9', 'crashed', 'dropped 15 lines', 'later'])
 })
 
 test('who follows hears each line until they end it', async () => {

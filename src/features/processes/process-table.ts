@@ -39,15 +39,19 @@ export interface ProcessTableReader {
 // Between two slices others have their turn: a look never holds up a stream for longer than one takes, about 1 ms.
 const sliceLength = 64
 
-/** Creates a reader that looks for markers in processes that are not older than this one. */
-export function createProcessTableReader(): ProcessTableReader {
-  const ownTicks = readProcess(process.pid)?.startTicks ?? 0
+/**
+ * Creates a reader that looks for markers in processes started at `markedSinceTicks` or later: by default, in those that
+ * are not older than this one.
+ */
+export function createProcessTableReader(
+  markedSinceTicks = readProcess(process.pid)?.startTicks ?? 0,
+): ProcessTableReader {
   let running: Promise<ProcessTable> | undefined
   let waiting: Promise<ProcessTable> | undefined
   let last: { table: ProcessTable; at: number } | undefined
 
   function begin(): Promise<ProcessTable> {
-    running = readProcessTable(ownTicks)
+    running = readProcessTable(markedSinceTicks)
       .then((table) => {
         last = { table, at: performance.now() }
         return table

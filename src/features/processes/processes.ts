@@ -42,7 +42,7 @@ export interface ProcessesConfig extends ProgramConfig, LogsConfig {
 export interface Processes extends AsyncDisposable {
   /**
    * Begins to supervise a program, without starting it. Throws `invalid_request` when a sandbox is asked for and there is
-   * none, or when its working folder would show it more than its own.
+   * none, or when its working folder would show it more than its own; `service_failed` once this is being disposed of.
    */
   supervise(spec: ProgramSpec): Program
   /** Whether bubblewrap works on this machine. */
@@ -83,11 +83,13 @@ export async function openProcesses(
   }
   const shared = { clock, log, random, reader, limitWatch, logs, queue, ledger, tools }
   const programs = new Set<Program>()
+  let isClosing = false
 
   return {
     canSandbox: sandbox !== undefined,
     logs,
     supervise(spec) {
+      if (isClosing) throw new AppError('service_failed', 'Portico is shutting down.')
       if (spec.sandbox && 'missing' in found) throw new AppError('invalid_request', found.missing)
       if (spec.sandbox) refuseRevealingFolder(spec, dataDir)
       const program = createProgram(
@@ -99,6 +101,7 @@ export async function openProcesses(
       return program
     },
     async [Symbol.asyncDispose]() {
+      isClosing = true
       await Promise.all([...programs].map((program) => program[Symbol.asyncDispose]()))
       limitWatch[Symbol.dispose]()
       await logs[Symbol.asyncDispose]()

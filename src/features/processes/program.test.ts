@@ -246,6 +246,19 @@ test('a writer that waits learns that the program is gone', async () => {
   expect(await failed).toMatchObject({ code: 'service_failed' })
 })
 
+test('one program after the other starts, where one at a time may', async () => {
+  await using processes = await openTestProcesses({ config: { startsMax: 1, startSlotMs: 60_000 } })
+  const silent = nodeProgram('process.stdin.pipe(process.stdout)')
+  const first = await processes.supervise(silent).start()
+  const second = processes.supervise({ ...silent, id: 'second', owner: 'other' })
+  const started = second.start()
+  first.read(() => {})
+  expect(second.state.state).toBe('starting')
+  await first.write(Buffer.from('up'))
+  await started
+  expect(second.state.state).toBe('running')
+})
+
 test('figures tell of the whole tree', async () => {
   await using processes = await openTestProcesses()
   const program = processes.supervise(nodeProgram(echoScript({ grandchildren: 1 })))

@@ -25,7 +25,7 @@ export type ProgramState =
   | { readonly state: 'stopping' }
 
 /** Figures of a program that runs. */
-export interface ProgramFigures {
+interface ProgramFigures {
   readonly pid: number
   /** Per cent of one core since the last look, of the whole tree. */
   readonly cpuPercent: number
@@ -36,7 +36,7 @@ export interface ProgramFigures {
 }
 
 /** How to start a program. */
-export interface StartOptions {
+interface StartOptions {
   /** Forgets earlier crashes. */
   readonly force?: boolean
   /** Ends the wait of this caller; the program starts nevertheless. */

@@ -13,7 +13,7 @@ export interface BackoffConfig {
 }
 
 /** What to do after a crash. */
-export type RestartVerdict =
+type RestartVerdict =
   | { readonly verdict: 'retry'; readonly delayMs: number }
   | { readonly verdict: 'give-up' }
 

@@ -84,7 +84,7 @@ export async function startRun(
     onLongLine: () =>
       logs.write(owner, {
         level: 'warn',
-        stream: 'system',
+        stream: 'stdout',
         message: `dropped a line of stdout longer than ${lineBytesMax} bytes`,
         programId: id,
       }),

@@ -1,12 +1,10 @@
-import { execFile } from 'node:child_process'
 import { realpath } from 'node:fs/promises'
 import { isAbsolute, relative } from 'node:path'
-import { promisify } from 'node:util'
 import type { Environment } from './base-environment.ts'
-import { findProgram } from './find-program.ts'
+import { findProgram, tryCommand } from './find-program.ts'
 
 /** What is to be run in the sandbox. */
-export interface SandboxedCommand {
+interface SandboxedCommand {
   /** Absolute path as outside; has to be visible inside. */
   readonly file: string
   readonly args: readonly string[]
@@ -28,7 +26,7 @@ export interface Sandbox {
 }
 
 /** The command to run outside. What is secret in the environment stays out of its arguments, which everybody can see. */
-export interface WrappedCommand {
+interface WrappedCommand {
   readonly file: string
   readonly args: readonly string[]
   readonly env: Environment
@@ -57,7 +55,6 @@ const networkFiles = [
   '/etc/pki',
   '/etc/ca-certificates',
 ]
-const trialTimeoutMs = 5_000
 
 /** Looks for bubblewrap on `path`, and tries it: not every kernel and not every container lets it work. */
 export async function findSandbox(path: string): Promise<FoundSandbox> {
@@ -66,13 +63,7 @@ export async function findSandbox(path: string): Promise<FoundSandbox> {
   if (bubblewrap === undefined) return { missing: 'bubblewrap (bwrap) is not installed.' }
   const node = await realpath(process.execPath)
   const trial = [...isolation(node), ...visibleFiles(systemFolders), '--', 'true']
-  const failure = await promisify(execFile)(bubblewrap, trial, {
-    env: {},
-    timeout: trialTimeoutMs,
-  }).then(
-    () => undefined,
-    (error: Error) => error.message.trim(),
-  )
+  const failure = await tryCommand(bubblewrap, trial)
   if (failure !== undefined) return { missing: `bubblewrap does not work here: ${failure}` }
   return { sandbox: { wrap: (command) => wrap({ bubblewrap, node }, command) } }
 }
