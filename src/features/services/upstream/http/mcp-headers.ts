@@ -1,0 +1,44 @@
+import type { RpcNotification, RpcRequest } from '../../wire/rpc-message.ts'
+import { metaKeys } from '../../wire/meta-keys.ts'
+import { memberPath, memberText, stringOf, type MemberPath } from '../member-text.ts'
+
+const versionPath = memberPath('params', '_meta', metaKeys.protocolVersion)
+const namePath = memberPath('params', 'name')
+const uriPath = memberPath('params', 'uri')
+const taskPath = memberPath('params', 'taskId')
+
+const namedBy: ReadonlyMap<string, MemberPath> = new Map([
+  ['tools/call', namePath],
+  ['prompts/get', namePath],
+  ['resources/read', uriPath],
+  ['tasks/get', taskPath],
+  ['tasks/update', taskPath],
+  ['tasks/cancel', taskPath],
+])
+
+/**
+ * The headers that revision 2026-07-28 wants to agree with the body of a message: version, method and name, as a flat list.
+ * `version` is for messages without an envelope.
+ */
+export function mirrorHeaders(message: RpcRequest | RpcNotification, version: string): string[] {
+  const { bytes, method } = message
+  const spoken = stringOf(memberText(bytes, versionPath)) ?? version
+  const headers = [
+    'mcp-protocol-version',
+    encodeHeaderValue(spoken),
+    'mcp-method',
+    encodeHeaderValue(method),
+  ]
+  const path = namedBy.get(method)
+  const name = path === undefined ? undefined : stringOf(memberText(bytes, path))
+  if (name !== undefined) headers.push('mcp-name', encodeHeaderValue(name))
+  return headers
+}
+
+/** `text` as a header value: as it is, or as base64 between marks where a header would not carry it unchanged. */
+export function encodeHeaderValue(text: string): string {
+  const isPlain = /^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/.test(text)
+  const looksEncoded = text.startsWith('=?base64?') && text.endsWith('?=')
+  if (isPlain && !looksEncoded) return text
+  return `=?base64?${Buffer.from(text, 'utf8').toString('base64')}?=`
+}
