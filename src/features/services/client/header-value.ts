@@ -1,0 +1,17 @@
+const prefix = '=?base64?'
+const suffix = '?='
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+
+/**
+ * The text that the value of an `Mcp-Name` header stands for: itself, or what is wrapped as `=?base64?…?=` (base64 of
+ * UTF-8, revision 2026-07-28). Blanks around it do not count. undefined where the wrapping holds no base64 or no UTF-8.
+ */
+export function decodeHeaderValue(value: string): string | undefined {
+  const text = value.replace(/^[ \t]+|[ \t]+$/g, '')
+  if (!text.startsWith(prefix) || !text.endsWith(suffix)) return text
+  const wrapped = text.slice(prefix.length, -suffix.length)
+  if (text.length < prefix.length + suffix.length || !base64.test(wrapped)) return undefined
+  const bytes = Buffer.from(wrapped, 'base64')
+  const decoded = bytes.toString('utf8')
+  return Buffer.from(decoded, 'utf8').equals(bytes) ? decoded : undefined
+}
