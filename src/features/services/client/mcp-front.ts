@@ -112,22 +112,29 @@ async function serve(front: FrontParts, sse: SseConnections, arrival: Arrival): 
   exchange.note.plane = 'data'
   const foreign = dependencies.findForeignOrigin(exchange.req)
   if (foreign !== undefined) throw foreign
-  const { method } = exchange.req
-  const last = segments.at(-1)
-  if (method === 'GET' && last === 'sse') return sse.open(exchange, segments.slice(0, -1))
-  if (method === 'POST' && last === 'message' && segments.length <= 2) return sse.post(exchange)
+  const route = routeOf(exchange.req.method, segments)
+  if (route === 'sse') return sse.open(exchange, segments.slice(0, -1))
+  if (route === 'message') return sse.post(exchange)
   const caller = authenticate(dependencies, exchange)
-  if (method === 'GET' && last === 'ws' && segments.length === 1) {
-    throw new AppError('upgrade_required', 'This path is for WebSockets.')
-  }
+  if (route === 'socket') throw new AppError('upgrade_required', 'This path is for WebSockets.')
   const resolved = dependencies.resolve(caller, segments)
-  if (method === 'GET' && last === 'health' && segments.length > 1) {
-    return serveHealth(front, exchange, resolved?.endpoint)
-  }
+  if (route === 'health') return serveHealth(front, exchange, resolved?.endpoint)
   if (resolved === undefined) return refuseUnknown(exchange, segments)
   const { endpoint } = resolved
-  if (method === 'POST') return servePost(front, readPost(exchange, caller, endpoint))
+  if (route === 'post') return servePost(front, readPost(exchange, caller, endpoint))
   serveSessionVerb(front, exchange, { caller, endpoint })
+}
+
+type Route = 'sse' | 'message' | 'socket' | 'health' | 'post' | 'session'
+
+/** What is behind a name does not matter to a POST, so that only the last segment of these few paths has a meaning. */
+function routeOf(method: string | undefined, segments: readonly string[]): Route {
+  const last = segments.at(-1)
+  if (method === 'POST') return last === 'message' && segments.length <= 2 ? 'message' : 'post'
+  if (method !== 'GET') return 'session'
+  if (last === 'sse') return 'sse'
+  if (last === 'health' && segments.length > 1) return 'health'
+  return last === 'ws' && segments.length === 1 ? 'socket' : 'session'
 }
 
 async function serveHealth(

@@ -1,4 +1,4 @@
-import { AppError } from '../../../lib/errors.ts'
+import type { AppError } from '../../../lib/errors.ts'
 import type { Exchange } from '../../../net/exchange.ts'
 import type { CallSink, Respond } from '../upstream/connection.ts'
 import {
