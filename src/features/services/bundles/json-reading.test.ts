@@ -28,3 +28,26 @@ test('a nested value is found, the last one where it is repeated', () => {
   expect(rawAt(bytes, ['params', 'name', 'deeper'])).toBeUndefined()
   expect(rawAt(bytes, ['missing', 'name'])).toBeUndefined()
 })
+
+test('text is what JSON.parse makes of it, and nothing where that refuses it', () => {
+  const unit = fc.constantFrom('a', '\\', '"', 'u', '0041', '\n', '\u007f', 'é', '\ud83d')
+  fc.assert(
+    fc.property(fc.oneof(fc.string({ unit }), fc.string({ unit: 'binary' }).map(inner)), (text) => {
+      const json = `"${text}"`
+      const bytes = Buffer.concat([Buffer.from('{"a":'), Buffer.from(json), Buffer.from('}')])
+      expect(textIn(bytes, ['a'])).toBe(parsed(bytes))
+    }),
+  )
+})
+
+function inner(text: string): string {
+  return JSON.stringify(text).slice(1, -1)
+}
+
+function parsed(bytes: Buffer): unknown {
+  try {
+    return (JSON.parse(bytes.toString()) as { a: unknown }).a
+  } catch {
+    return undefined
+  }
+}

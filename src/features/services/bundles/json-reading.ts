@@ -19,11 +19,14 @@ export function rawAt(bytes: Buffer, path: readonly string[]): Buffer | undefine
   return value
 }
 
-/** The text at the end of `path`; undefined where there is none, or something else than text. Throws SyntaxError for text with bad escapes. */
+/** The text at the end of `path`; undefined where there is none, or something else than well-formed text. */
 export function textIn(bytes: Buffer, path: readonly string[]): string | undefined {
-  const raw = rawAt(bytes, path)
-  return raw?.[0] === quote ? (JSON.parse(raw.toString()) as string) : undefined
+  const raw = rawAt(bytes, path)?.toString()
+  return raw !== undefined && jsonText.test(raw) ? (JSON.parse(raw) as string) : undefined
 }
+
+/** A string of RFC 8259, section 7. */
+const jsonText = /^"(?:[^"\\\p{Cc}]|[\x7f-\x9f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"$/u
 
 /**
  * The elements of the JSON array in `bytes`, as they stand there. The array has to be well-formed: whoever calls has

@@ -78,7 +78,10 @@ test('whatever the names, the published ones differ, fit, and are the same each 
       expect(texts.filter((text) => !/^[A-Za-z0-9_.-]{1,64}$/.test(text))).toEqual([])
       expect(Math.max(0, ...texts.map((text) => text.length))).toBeLessThanOrEqual(nameCharsMax)
       expect(published(mode, ...all)).toEqual(texts)
-      const distinct = all.reduce((sum, { names }) => sum + new Set(names.map((n) => n.name)).size, 0)
+      const distinct = all.reduce(
+        (sum, { names }) => sum + new Set(names.map((n) => n.name)).size,
+        0,
+      )
       expect(named.length + lost.length).toBe(distinct)
     }),
   )

@@ -1,0 +1,44 @@
+import type { ListKind } from '../catalogue/catalogue.ts'
+import type { ClientProfile } from '../relay/relay.ts'
+import { metaKeys } from '../wire/meta-keys.ts'
+import type { MergedEntries } from './merge-lists.ts'
+import { startOf, writeCursor, type ListPosition, type Sealer } from './list-cursor.ts'
+import { listMethods } from './member-list.ts'
+
+/** Entries of one page. */
+export const pageEntries = 500
+
+/** What a page is made of. */
+export interface PageOptions {
+  readonly kind: ListKind
+  readonly profile: ClientProfile
+  readonly sealer: Sealer
+  /** What the cursor is good for, and nothing else. */
+  readonly context: string
+  /** undefined for the first page. */
+  readonly position: ListPosition | undefined
+}
+
+/** The result of a list request: one page of the merged list. The entries are not touched. */
+export function makePage({ entries, omitted, ttlMs }: MergedEntries, options: PageOptions): string {
+  const { kind, profile, sealer, context, position } = options
+  const names = entries.map(({ name }) => name)
+  const start = position === undefined ? 0 : startOf(names, position)
+  const page = entries.slice(start, start + pageEntries)
+  const offset = start + page.length
+  const after = names[offset - 1]
+  const members = [
+    `${JSON.stringify(listMethods[kind].member)}:[${page.map(({ json }) => json).join(',')}]`,
+  ]
+  if (offset < entries.length && after !== undefined) {
+    const cursor = writeCursor(sealer, { offset, after }, context)
+    members.push(`"nextCursor":${JSON.stringify(cursor)}`)
+  }
+  if (omitted.length > 0) {
+    members.push(`"_meta":${JSON.stringify({ [metaKeys.omitted]: omitted })}`)
+  }
+  if (profile.era === 'modern') {
+    members.push(`"resultType":"complete","ttlMs":${ttlMs},"cacheScope":"private"`)
+  }
+  return `{${members.join(',')}}`
+}
