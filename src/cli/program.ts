@@ -55,6 +55,7 @@ function createProgram(finish: (exitCode: number) => void): Command {
     })
 
   addCheckCommands(program, finish)
+  addConnectCommand(program, finish)
   program
     .command('version')
     .description('print the versions of Portico and Node.js')
@@ -78,6 +79,19 @@ function addCheckCommands(program: Command, finish: (exitCode: number) => void):
     .action(async (options: ConfigOptions & { url?: string; keyFile?: string }) => {
       const { examine } = await import('./doctor.ts')
       finish(await examine(options))
+    })
+}
+
+function addConnectCommand(program: Command, finish: (exitCode: number) => void): void {
+  program
+    .command('connect')
+    .description('speak MCP on standard input and output for a service of a running gateway')
+    .argument('<name>', 'service or bundle, or the URL of an MCP endpoint')
+    .option('--url <url>', 'base URL of the gateway', 'http://127.0.0.1:8437')
+    .option('--key <key>', 'key to use; better PORTICO_KEY, which no process list shows')
+    .action(async (name: string, options: { url: string; key?: string }) => {
+      const { connect } = await import('./connect.ts')
+      finish(await connect(name, options))
     })
 }
 
