@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Kysely, QueryExecutorProvider, SchemaModule } from 'kysely'
 import { AppError } from '../lib/errors.ts'
 import { createInitialTables } from './migrations/001-initial.ts'
+import { createServiceTables } from './migrations/002-services.ts'
 import type { Schema } from './schema.ts'
 
 /** The kind of database underneath. */
@@ -16,6 +17,7 @@ type Migration = (trx: MigrationTransaction, engine: Engine) => Promise<void>
 /** Every migration in order. Names are recorded in databases: never rename, reorder or edit one that was released. */
 const migrations: readonly { readonly name: string; readonly up: Migration }[] = [
   { name: '001-initial', up: createInitialTables },
+  { name: '002-services', up: createServiceTables },
 ]
 
 /** Any number will do, as long as every Portico takes the same one. */

@@ -15,6 +15,11 @@ export interface Schema {
   audit: AuditTable
   promptLog: PromptLogTable
   upstreamObjects: UpstreamObjectTable
+  services: ServiceTable
+  bundles: BundleTable
+  serviceCatalogues: ServiceCatalogueTable
+  serviceUserValues: ServiceUserValueTable
+  commandApprovals: CommandApprovalTable
 }
 
 export interface WorkspaceTable {
@@ -172,4 +177,76 @@ export interface UpstreamObjectTable {
   objectId: string
   providerId: string
   createdAt: number
+}
+
+/** One MCP server. */
+export interface ServiceTable {
+  id: string
+  workspaceId: string
+  /** As in URLs. Unique in its workspace, among bundles too. */
+  name: string
+  /** Secrets masked. */
+  settingsJson: string
+  /** Sealed JSON object of the masked values; null where there are none. */
+  sealedValues: string | null
+  /** Further path; unique in its workspace. */
+  path: string | null
+  /** What MCP Reverse Proxy clients said of the service that its settings do not hold; null for none. */
+  originJson: string | null
+  /** `started` or `stopped` by somebody; `auto` as the settings say. */
+  desiredState: string
+  createdAt: number
+  updatedAt: number
+}
+
+/** Several services behind one endpoint. */
+export interface BundleTable {
+  id: string
+  workspaceId: string
+  name: string
+  settingsJson: string
+  createdAt: number
+  updatedAt: number
+}
+
+/** What a service was last found to have. */
+export interface ServiceCatalogueTable {
+  serviceId: string
+  revision: string
+  helloJson: string
+  /** Object: list kind → array of `[name, JSON text]`. */
+  listsJson: string
+  /** The same of what was approved; null where the service is not pinned. */
+  approvedJson: string | null
+  /** SHA-256 of hello and lists, lower-case hex. */
+  hash: string
+  fetchedAt: number
+}
+
+/** A value that one key has given for a service. */
+export interface ServiceUserValueTable {
+  serviceId: string
+  keyId: string
+  name: string
+  sealed: string
+  updatedAt: number
+}
+
+/** A command line that somebody wanted to run, and what an administrator said to it. */
+export interface CommandApprovalTable {
+  id: string
+  workspaceId: string
+  /** SHA-256 of the canonical form, lower-case hex. Unique in its workspace. */
+  hash: string
+  /** Array: the command and its arguments. */
+  argvJson: string
+  envNamesJson: string
+  cwd: string | null
+  sandbox: number
+  /** `pending`, `approved` or `rejected`. */
+  state: string
+  createdAt: number
+  decidedAt: number | null
+  /** Key id. */
+  decidedBy: string | null
 }

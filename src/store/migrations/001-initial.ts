@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
-import type { CreateTableBuilder } from 'kysely'
 import type { Engine, MigrationTransaction } from '../migrations.ts'
+import { createTableFactory, owned } from './declare-table.ts'
+import type { TableFactory } from './declare-table.ts'
 
 /** Creates every table of the first version, and the workspace `default`. */
 export async function createInitialTables(
@@ -16,30 +17,6 @@ export async function createInitialTables(
   const now = Date.now()
   await sql`insert into workspaces ("id", "name", "createdAt", "updatedAt")
     values ('default', 'default', ${now}, ${now})`.execute(trx)
-}
-
-type Columns = Readonly<Record<string, 'text' | 'text?' | 'integer' | 'integer?' | 'rowId'>>
-type TableFactory = (name: string, columns: Columns) => TableDraft
-type TableDraft = CreateTableBuilder<string, string>
-
-/** Declares tables in the few column types that mean the same on both engines; a question mark allows null. */
-function createTableFactory(trx: MigrationTransaction, engine: Engine): TableFactory {
-  const isSqlite = engine === 'sqlite'
-  return (name, columns) => {
-    let draft: TableDraft = trx.schema.createTable(name)
-    for (const [column, declaration] of Object.entries(columns)) {
-      if (declaration === 'rowId') {
-        draft = isSqlite
-          ? draft.addColumn(column, 'integer', (c) => c.primaryKey().autoIncrement())
-          : draft.addColumn(column, 'bigserial', (c) => c.primaryKey())
-        continue
-      }
-      const type = declaration.startsWith('text') ? 'text' : isSqlite ? 'integer' : 'bigint'
-      draft = draft.addColumn(column, type, (c) => (declaration.endsWith('?') ? c : c.notNull()))
-    }
-    // Strict tables refuse what PostgreSQL would refuse too: text in a column of numbers.
-    return isSqlite ? draft.modifyEnd(sql`strict`) : draft
-  }
 }
 
 async function createOwnership(table: TableFactory): Promise<void> {
@@ -228,15 +205,4 @@ async function createIndexes(trx: MigrationTransaction): Promise<void> {
       await trx.schema.createIndex(name).on(table).columns(columns).execute()
     }
   }
-}
-
-/** The rows go when their workspace goes. */
-function owned(draft: TableDraft, name: string): TableDraft {
-  return draft.addForeignKeyConstraint(
-    `${name}_workspace_fk`,
-    ['workspaceId'],
-    'workspaces',
-    ['id'],
-    (constraint) => constraint.onDelete('cascade'),
-  )
 }
