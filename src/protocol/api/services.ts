@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { DisplayName } from './providers.ts'
 
 const dayMs = 24 * 60 * 60 * 1000
 const listMax = 1000
@@ -40,6 +39,23 @@ const EnvName = z
     error: 'must be the name of an environment variable',
   })
 
+/** Header names that belong to the connection or to the protocol, and so cannot be set for a service. */
+const headersOfOurs =
+  /^(?:connection|content-(?:encoding|length|type)|expect|host|keep-alive|last-event-id|mcp-.*|proxy-.*|sec-.*|te|trailer|transfer-encoding|upgrade)$/i
+
+const HeaderName = z
+  .string()
+  .min(1)
+  .max(100)
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, { error: 'is not a header name' })
+  .refine((name) => !headersOfOurs.test(name), {
+    error: 'is a header that is set by Portico itself',
+  })
+
+const HeaderValue = ServiceValue.refine((value) => isHeaderValue(value), {
+  error: 'is not a header value',
+})
+
 /** A program of this machine that speaks MCP on its standard streams. */
 export const ProcessUpstream = z.strictObject({
   kind: z.literal('process'),
@@ -73,14 +89,7 @@ export const RemoteUpstream = z.strictObject({
   url: z.string().min(1).max(2048),
   transport: z.enum(['auto', 'streamable-http', 'sse', 'websocket']).default('auto'),
   headers: z
-    .record(
-      z
-        .string()
-        .min(1)
-        .max(100)
-        .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/),
-      ServiceValue,
-    )
+    .record(HeaderName, HeaderValue)
     .default({})
     .describe('Sent with every request; never what a client sent.'),
   allowPrivate: z.boolean().default(false).describe('Needs the scope admin.'),
@@ -249,12 +258,28 @@ export const NewService = z.strictObject({
   workspaceId: z.string().optional(),
 })
 
+/** Body of `PUT /api/services/{id}`: the whole of it; a value of `[secret]` keeps the stored one. */
+export const ServiceReplacement = z.strictObject({
+  ...serviceFields,
+  name: ServiceName,
+  upstream: ServiceUpstream,
+})
+
+/** Body of `PATCH /api/services/{id}`: what is left out stays; an object that is given replaces the old one. */
+export const ServiceChange = z
+  .strictObject({
+    ...withoutDefaults(serviceFields),
+    name: ServiceName,
+    upstream: ServiceUpstream,
+  })
+  .partial()
+
 /** The settings of a service, complete. */
 export type ServiceSettings = Omit<z.output<typeof NewService>, 'workspaceId' | 'isolation'> & {
   readonly isolation: 'shared' | 'per-user' | 'per-session' | 'per-call'
 }
 
-/** How the tools of a bundle are named. */
+/** How the tools of a bundle are named where services have tools of the same name. */
 export const BundleNaming = z.enum(['on-collision', 'always', 'never'])
 
 /** One service of a bundle. */
@@ -264,8 +289,7 @@ export const BundleMember = z.strictObject({
   filter: ServiceFilter.prefault({}),
 })
 
-/** Body of `POST /api/bundles`. */
-export const NewBundle = z.strictObject({
+const bundleFields = {
   name: ServiceName,
   description: z.string().max(2000).default(''),
   enabled: z.boolean().default(true),
@@ -279,11 +303,37 @@ export const NewBundle = z.strictObject({
     .default('list')
     .describe('`search` shows find_tools and call_tool instead of all tools.'),
   instructions: z.string().max(8192).default(''),
-  workspaceId: z.string().optional(),
-})
+}
+
+/** Body of `POST /api/bundles`. */
+export const NewBundle = z.strictObject({ ...bundleFields, workspaceId: z.string().optional() })
+
+/** Body of `PATCH /api/bundles/{id}`: what is left out stays, a list that is given replaces the old one. */
+export const BundleChange = z.strictObject(withoutDefaults(bundleFields)).partial()
 
 /** The settings of a bundle, complete. */
 export type BundleSettings = Omit<z.output<typeof NewBundle>, 'workspaceId'>
 
-/** What a person calls a service or bundle. */
-export const ServiceTitle = DisplayName
+type WithoutDefault<Schema> =
+  Schema extends z.ZodDefault<infer Inner>
+    ? Inner
+    : Schema extends z.ZodPrefault<infer Inner>
+      ? Inner
+      : Schema
+
+/** The same fields without their defaults: in a change, what is left out must not come back as one. */
+function withoutDefaults<Fields extends Record<string, z.ZodType>>(
+  fields: Fields,
+): { [Name in keyof Fields]: WithoutDefault<Fields[Name]> } {
+  const entries = Object.entries(fields).map(([name, schema]) => {
+    const hasDefault = schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault
+    return [name, hasDefault ? schema.unwrap() : schema]
+  })
+  return Object.fromEntries(entries) as { [Name in keyof Fields]: WithoutDefault<Fields[Name]> }
+}
+
+function isHeaderValue(value: z.output<typeof ServiceValue>): boolean {
+  if (typeof value === 'object' && 'perUser' in value) return true
+  const text = typeof value === 'string' ? value : value.secret
+  return text.length <= 8192 && /^[\t\x20-\x7e\x80-\xff]*$/.test(text)
+}

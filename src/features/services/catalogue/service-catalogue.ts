@@ -43,10 +43,8 @@ export async function openCatalogue(deps: CatalogueDeps): Promise<ManagedCatalog
       const before = knownOf(serviceId)
       const hash = hashFetched(fetched)
       const approved = approvedFor(service, before?.approved, fetched)
-      const kinds = entries.apply(service, {
-        ...{ fetched, revision, hash, approved },
-        fetchedAt: clock.now(),
-      })
+      const fetchedAt = clock.now()
+      const kinds = entries.apply(service, { fetched, revision, hash, approved, fetchedAt })
       const isSame =
         before?.hash === hash && before.revision === revision && before.approved === approved
       if (!isSame || entries.isUnsaved(serviceId)) await entries.save(serviceId)
