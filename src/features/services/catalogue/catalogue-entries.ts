@@ -1,6 +1,8 @@
 import type { Clock } from '../../../lib/clock.ts'
 import type { Log } from '../../../lib/log.ts'
 import type { Store } from '../../../store/store.ts'
+import { createOneAtATime } from '../one-at-a-time.ts'
+import type { OneAtATime } from '../one-at-a-time.ts'
 import type { Service, ServiceDirectory } from '../service.ts'
 import { keepCatalogue, readCatalogueRows, toKnownCatalogue } from './catalogue-rows.ts'
 import type { KnownCatalogue } from './catalogue-rows.ts'
@@ -36,7 +38,7 @@ export interface CatalogueEntries extends AsyncDisposable {
   /** Says whether the last state did not reach the store. */
   isUnsaved(serviceId: string): boolean
   /** Runs one write after the other. */
-  enqueue<Result>(write: () => Promise<Result>): Promise<Result>
+  readonly enqueue: OneAtATime
   onChange(listener: CatalogueListener): () => void
 }
 
@@ -46,14 +48,8 @@ export async function openCatalogueEntries(deps: CatalogueDeps): Promise<Catalog
   const entries = await loadEntries(deps)
   const listeners = new Set<CatalogueListener>()
   const unsaved = new Set<string>()
-  // One write after the other: an older state must never overtake a later one.
-  let lastWrite: Promise<unknown> = Promise.resolve()
-
-  function enqueue<Result>(write: () => Promise<Result>): Promise<Result> {
-    const done = lastWrite.then(write)
-    lastWrite = done.catch(() => undefined)
-    return done
-  }
+  // An older state must never overtake a later one.
+  const enqueue = createOneAtATime()
 
   function apply(service: Service, known: KnownCatalogue): ReadonlySet<ListKind> {
     const before = entries.get(service.id)?.published
@@ -103,7 +99,7 @@ export async function openCatalogueEntries(deps: CatalogueDeps): Promise<Catalog
     },
     async [Symbol.asyncDispose]() {
       stopFollowing()
-      await lastWrite
+      await enqueue(async () => undefined)
     },
   }
 }
