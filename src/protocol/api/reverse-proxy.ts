@@ -9,9 +9,16 @@ const PlainText = z
   .max(32_768)
   .regex(/^[^\0]*$/, { error: 'must not contain NUL' })
 
+const PlainUrl = z
+  .url({ protocol: /^https?$/ })
+  .max(2048)
+  .refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), {
+    error: 'must not contain a user name or password',
+  })
+
 const repositoryFields = {
   url: z
-    .union([z.url({ protocol: /^https?$/ }), z.literal('')])
+    .union([PlainUrl, z.literal('')])
     .nullable()
     .describe('Where the program comes from; not fetched here.'),
   branch: z.string().min(1).max(255),
