@@ -1,6 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Models } from '../features/models/models.ts'
+import type { Services } from '../features/services/services.ts'
 import type { Listener } from './listener.ts'
+
+/** What has to finish. */
+interface DrainedFeatures {
+  readonly models: Pick<Models, 'running' | 'stop' | 'settings'>
+  readonly services: Pick<Services, 'front'>
+}
 
 /** Balancers need a moment to notice that `/readyz` says no; until then they send requests. */
 const noticeMs = 2_000
@@ -14,7 +21,7 @@ const lastWordsMs = 1_000
  */
 export async function drain(
   listener: Listener,
-  models: Pick<Models, 'running' | 'stop' | 'settings'>,
+  { models, services }: DrainedFeatures,
   timeoutMs: number,
 ): Promise<void> {
   const startedAt = performance.now()
@@ -22,7 +29,10 @@ export async function drain(
   listener.refuseReuse()
   // Streams of settings have no end of their own, and their readers connect anew.
   await models.settings[Symbol.asyncDispose]()
-  while (models.running > 0 && left(Math.min(noticeMs, timeoutMs)) > 0) await pause(lookMs)
+  // Nor have streams on which a server may speak some day.
+  services.front.stop()
+  while (models.running + services.front.running > 0 && left(Math.min(noticeMs, timeoutMs)) > 0)
+    await pause(lookMs)
   await listener.drain(left(timeoutMs))
   models.stop()
   await listener.drain(lastWordsMs)

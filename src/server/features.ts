@@ -1,17 +1,29 @@
+import type { IncomingMessage } from 'node:http'
 import { createMemoryCounters } from '../cluster/memory-counters.ts'
+import { processEnvironment } from '../config/environment.ts'
 import type { Config } from '../config/schema.ts'
+import type { CredentialRule } from '../features/keys/authenticate.ts'
 import { openKeys } from '../features/keys/keys.ts'
 import type { Keys } from '../features/keys/keys.ts'
 import { openModels } from '../features/models/models.ts'
 import type { Models } from '../features/models/models.ts'
+import { openProcesses } from '../features/processes/processes.ts'
+import { openServices } from '../features/services/services.ts'
+import type { Services } from '../features/services/services.ts'
 import { systemClock } from '../lib/clock.ts'
+import type { AppError } from '../lib/errors.ts'
 import type { Live } from '../lib/live.ts'
 import type { Log } from '../lib/log.ts'
+import { derive } from '../net/derive.ts'
+import type { Inbound } from '../net/exchange.ts'
+import { createOriginCheck } from '../net/origin-check.ts'
 import { loadMasterKeys } from '../store/master-keys.ts'
 import { createSecretBox } from '../store/secret-box.ts'
 import { openStore } from '../store/store.ts'
 import type { Store } from '../store/store.ts'
+import { frontDoorConfig } from './front-door-config.ts'
 import { keysForModels, managementCarriers } from './keys-for-models.ts'
+import { keysForServices } from './keys-for-services.ts'
 import { deferManagement } from './deferred-management.ts'
 import type { DeferredManagement } from './deferred-management.ts'
 import type { ServerMetrics } from './metrics.ts'
@@ -21,6 +33,7 @@ export interface Features {
   readonly store: Store
   readonly keys: Keys
   readonly models: Models
+  readonly services: Services
   readonly management: DeferredManagement
   /** The admin key, when it was made just now. */
   readonly generatedAdminKey: string | undefined
@@ -69,6 +82,24 @@ export async function openFeatures(
       { models: () => config().models, limits: () => config().limits },
     ),
   )
+  const processes = scope.use(
+    await openProcesses(
+      { dataDir, baseEnvironment: processEnvironment(), clock, log, random: Math.random },
+      () => config().processes,
+    ),
+  )
+  const services: Services = scope.use(
+    await openServices(
+      {
+        ...{ store, secretBox, clock, log },
+        host: processes,
+        logs: processes.logs,
+        ...keysForServices(keys, () => config().services.anonymous),
+        findForeignOrigin: originCheck(config),
+      },
+      { services: () => config().services, limits: () => config().limits },
+    ),
+  )
   const management = scope.use(
     deferManagement(async () => {
       const [{ createManagement }, { keysRoutes }] = await Promise.all([
@@ -76,9 +107,8 @@ export async function openFeatures(
         import('../features/keys/routes.ts'),
       ])
       return createManagement({
-        authenticate: (inbound) =>
-          keys.authenticate(inbound, { carriers: managementCarriers, scope: 'manage' }),
-        plugins: [keysRoutes({ store, keys }), models.routes],
+        authenticate: (inbound) => keys.authenticate(inbound, managementRule(inbound)),
+        plugins: [keysRoutes({ store, keys }), models.routes, services.routes],
         bodyLimits: () => ({
           bytesMax: config().limits.jsonBytesMax,
           stallMs: config().limits.bodyTimeoutMs,
@@ -87,6 +117,24 @@ export async function openFeatures(
       })
     }, log),
   )
-  scope.defer(keys.onChange((workspaceId) => models.settings.keysChanged(workspaceId)))
-  return { store, keys, models, management, generatedAdminKey }
+  scope.defer(
+    keys.onChange((workspaceId) => {
+      models.settings.keysChanged(workspaceId)
+      services.keysChanged()
+    }),
+  )
+  return { store, keys, models, services, management, generatedAdminKey }
+}
+
+/** Who may use a service may give it values of their own; everything else is for managers. */
+function managementRule({ path }: Inbound): CredentialRule {
+  const isOwnValue = /^\/api\/services\/[^/]+\/values(?:\/|$)/.test(path)
+  return isOwnValue
+    ? { carriers: managementCarriers }
+    : { carriers: managementCarriers, scope: 'manage' }
+}
+
+function originCheck(config: Live<Config>): (req: IncomingMessage) => AppError | undefined {
+  const findForeign = createOriginCheck(derive(config, (from) => frontDoorConfig(from, 'public')))
+  return (req) => findForeign(req, 'upgrade')
 }

@@ -55,7 +55,7 @@ export async function openListeners(
   dependencies: ListenersDependencies,
 ): Promise<Listeners> {
   const { features, metrics, log, isDraining } = dependencies
-  const { keys, management, models, store } = features
+  const { keys, management, models, services, store } = features
   const { server } = config()
   const slowReaders = scope.use(openSlowReadGuard(config(), metrics))
   const shared = { ...dependencies, config, slowReaders }
@@ -94,6 +94,7 @@ export async function openListeners(
       { ...shared, rules },
       createPublicSide({
         models,
+        services,
         management,
         dashboardUrl,
         serveOwn: createOwnRoutes(ownRoutes, log),

@@ -1,5 +1,6 @@
 import { apiSegments } from '../features/models/surfaces.ts'
 import type { Models } from '../features/models/models.ts'
+import type { Services } from '../features/services/services.ts'
 import { AppError } from '../lib/errors.ts'
 import { redirectAnswer, sendAnswer } from '../net/answer.ts'
 import { refuse, writeSocketError } from '../net/error-response.ts'
@@ -11,6 +12,7 @@ import { createPublicRoutes } from './routes.ts'
 /** What the public listener is made of. */
 export interface PublicSideDependencies {
   readonly models: Models
+  readonly services: Pick<Services, 'front'>
   readonly management: Pick<DeferredManagement, 'handle'>
   readonly dashboardUrl: string
   /** Serves pages, health and metrics; false for a path that is none of them. */
@@ -23,7 +25,8 @@ export interface PublicSideDependencies {
 
 /** Connects the paths of the public listener with the features. */
 export function createPublicSide(dependencies: PublicSideDependencies): ListenerHandlers {
-  const { models, management, dashboardUrl, serveOwn, cors, findForeignOrigin } = dependencies
+  const { models, services, management, dashboardUrl, serveOwn, cors, findForeignOrigin } =
+    dependencies
   return createPublicRoutes(
     {
       models(exchange, rest) {
@@ -33,6 +36,14 @@ export function createPublicSide(dependencies: PublicSideDependencies): Listener
       modelsUpgrade(request, rest) {
         request.note.plane = 'data'
         models.upgrade(request, rest)
+      },
+      services(exchange, rest) {
+        exchange.note.plane = 'data'
+        if (cors(exchange)) services.front.handle(exchange, rest)
+      },
+      servicesUpgrade(request, rest) {
+        request.note.plane = 'data'
+        services.front.upgrade(request, rest)
       },
       management(exchange) {
         const foreign = findForeignOrigin(exchange)

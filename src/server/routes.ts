@@ -7,6 +7,9 @@ export interface Destinations {
   /** `rest` is the path below the base of the models API, without a leading slash. */
   models(exchange: Exchange, rest: string): void
   modelsUpgrade(request: UpgradeRequest, rest: string): void
+  /** `rest` is the path below `/mcp`, `''` or with a leading slash. */
+  services(exchange: Exchange, rest: string): void
+  servicesUpgrade(request: UpgradeRequest, rest: string): void
   management(exchange: Exchange): void
   /** Health, metrics, our own pages: by exact path. Returns false for a path that is none of them. */
   server(exchange: Exchange): boolean
@@ -49,7 +52,9 @@ export function createPublicRoutes(to: Destinations, apiSegments: ApiSegments): 
     onExchange(exchange) {
       const { path } = exchange
       const rest = modelsRest(path, apiSegments)
-      if (rest !== undefined) to.models(exchange, rest)
+      const below = servicesRest(path)
+      if (below !== undefined) to.services(exchange, below)
+      else if (rest !== undefined) to.models(exchange, rest)
       else if (to.server(exchange)) return
       else if (path.startsWith('/api/')) to.management(exchange)
       else if (path === '/not-found' || isSettings(path)) to.settings(exchange, path.slice(1))
@@ -57,7 +62,9 @@ export function createPublicRoutes(to: Destinations, apiSegments: ApiSegments): 
     },
     onUpgrade(request) {
       const rest = modelsRest(request.path, apiSegments)
-      if (rest === undefined) to.upgradeNotFound(request)
+      const below = servicesRest(request.path)
+      if (below !== undefined) to.servicesUpgrade(request, below)
+      else if (rest === undefined) to.upgradeNotFound(request)
       else to.modelsUpgrade(request, rest)
     },
   }
@@ -71,6 +78,12 @@ function modelsRest(path: string, apiSegments: ApiSegments): string | undefined 
   const rest = path.slice('/api/'.length)
   const slash = rest.indexOf('/')
   return apiSegments.has(slash < 0 ? rest : rest.slice(0, slash)) ? rest : undefined
+}
+
+/** Path below `/mcp`. */
+function servicesRest(path: string): string | undefined {
+  if (path === '/mcp') return ''
+  return path.startsWith('/mcp/') ? path.slice('/mcp'.length) : undefined
 }
 
 function isSettings(path: string): boolean {

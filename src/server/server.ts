@@ -76,6 +76,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   if (options.configFile !== undefined) {
     scope.defer(watchConfig({ file: options.configFile, onChange: () => void reload() }))
   }
+  // Nobody waits for them: lists are answered from what is known, and a call starts what it needs.
+  void features.services.startAll()
   const owned = scope.move()
   return {
     publicUrl: listeners.publicUrl,
@@ -84,13 +86,24 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     reload,
     async [Symbol.asyncDispose]() {
       isDraining = true
-      await drain(listeners.public, features.models, current.server.shutdownTimeoutMs)
+      await drain(listeners.public, features, current.server.shutdownTimeoutMs)
       await owned.disposeAsync()
     },
   }
 }
 
-function registerGauges({ registry }: ServerMetrics, { keys, models }: Features): void {
+function registerGauges({ registry }: ServerMetrics, { keys, models, services }: Features): void {
+  registry.gauge(
+    { name: 'portico_mcp_calls_running', help: 'MCP calls that run, streams included.' },
+    () => services.front.running,
+  )
+  registry.gauge(
+    { name: 'portico_mcp_sessions', help: 'MCP sessions and connections that are open.' },
+    () => {
+      const { streamable, sse, webSocket } = services.front.sessions
+      return streamable + sse + webSocket
+    },
+  )
   registry.gauge(
     { name: 'portico_model_calls_running', help: 'Model calls that run, streams included.' },
     () => models.running,

@@ -70,7 +70,9 @@ async function probe(
   { signal }: ConnectOptions,
 ): Promise<Era> {
   const id = `${service.id}:probe:${randomBase58(8)}`
-  await using scout = host.supervise(programSpec(service, { id, env, lineBytesMax }))
+  await using scout = host.supervise(
+    programSpec(service, { id, env, lineBytesMax: lineBytesMax() }),
+  )
   const child = await scout.start({ signal })
   return connectors.probeStdio(child, signal)
 }

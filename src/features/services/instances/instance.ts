@@ -19,6 +19,8 @@ export interface InstanceOptions {
   readonly ownership: 'private' | 'shared'
   /** The server was told of a client that can be asked. */
   readonly canAsk: boolean
+  /** Ends what is behind the connection, once that is closed. */
+  readonly stop: () => Promise<void>
   /** Hears that a list of the server changed: the method of its notification. */
   readonly onListChanged: (method: string) => void
 }
@@ -100,6 +102,7 @@ export class Instance implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.resources.close()
     await this.connection[Symbol.asyncDispose]()
+    await this.#options.stop()
   }
 
   #onNotification(notification: RpcNotification): void {

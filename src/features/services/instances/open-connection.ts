@@ -57,7 +57,7 @@ export interface OpenDependencies {
   readonly userValues: FindUserValues
   /** Remembers for a revision of a service how it is spoken to. */
   readonly manners: Map<string, RemoteManner>
-  readonly lineBytesMax: number
+  readonly lineBytesMax: () => number
   /** Takes what a server prints beside its messages. */
   readonly onNoise: (serviceId: string, text: string) => void
 }
@@ -73,10 +73,16 @@ export interface OpenRequest {
   readonly programs: Program[]
 }
 
+/** A connection, and what ends the program behind it once it is closed. */
+export interface OpenedConnection {
+  readonly connection: Connection
+  readonly stop: () => Promise<void>
+}
+
 /** Opens connections to one service. */
 export interface ConnectionOpener {
   /** Rejects with `service_failed`, `invalid_request` for a value that the user has not set, and as connecting does. */
-  open(request: OpenRequest): Promise<Connection>
+  open(request: OpenRequest): Promise<OpenedConnection>
   /** What failed before is tried at once, and programs start with a clean record. */
   forgetFailures(): void
 }
@@ -87,7 +93,7 @@ export function createConnectionOpener(deps: OpenDependencies, service: Service)
   const { upstream, era, startTimeoutMs } = service.settings
   let isForced = false
 
-  function connect(request: OpenRequest): Promise<Connection> {
+  async function connect(request: OpenRequest): Promise<OpenedConnection> {
     const values = resolveValues(service, request.keyId, deps.userValues)
     const options: ConnectOptions = {
       era,
@@ -98,13 +104,15 @@ export function createConnectionOpener(deps: OpenDependencies, service: Service)
     }
     switch (upstream.kind) {
       case 'builtin':
-        return deps.connectors.openBuiltin(upstream.server, options)
+        return withoutProgram(await deps.connectors.openBuiltin(upstream.server, options))
       case 'remote':
-        return connectRemote({ ...upstream, values }, options)
+        return withoutProgram(await connectRemote({ ...upstream, values }, options))
       case 'process': {
         const program = spareProgram(request.programs) ?? supervise(deps, service, values)
         if (!request.programs.includes(program)) request.programs.push(program)
-        return connectProgram(deps, { service, program, env: values, isForced }, options)
+        const started = { service, program, env: values, isForced }
+        const connection = await connectProgram(deps, started, options)
+        return { connection, stop: () => program.stop() }
       }
     }
   }
@@ -135,10 +143,10 @@ export function createConnectionOpener(deps: OpenDependencies, service: Service)
   return {
     async open(request) {
       failures.check()
-      const connection = await Promise.try(connect, request).catch(note)
+      const opened = await connect(request).catch(note)
       failures.clear()
       isForced = false
-      return connection
+      return opened
     },
     forgetFailures() {
       failures.clear()
@@ -158,5 +166,9 @@ function supervise(
   env: Readonly<Record<string, string>>,
 ): Program {
   const id = `${service.id}:${randomBase58(12)}`
-  return host.supervise(programSpec(service, { id, env, lineBytesMax }))
+  return host.supervise(programSpec(service, { id, env, lineBytesMax: lineBytesMax() }))
+}
+
+function withoutProgram(connection: Connection): OpenedConnection {
+  return { connection, stop: async () => undefined }
 }

@@ -25,6 +25,7 @@ export class Runtimes implements ServiceControl, AsyncDisposable {
   readonly #runtimes = new Map<string, ServiceRuntime>()
   readonly #manners: RuntimeDependencies['manners'] = new Map()
   readonly #listeners = new Map<string, Set<ListsListener>>()
+  readonly #allListeners = new Set<ListsListener>()
   readonly #health: HealthWatch
   readonly #leave: readonly (() => void)[]
 
@@ -66,6 +67,12 @@ export class Runtimes implements ServiceControl, AsyncDisposable {
       const isLast = listeners.size === 0 && this.#listeners.get(serviceId) === listeners
       if (isLast) this.#listeners.delete(serviceId)
     }
+  }
+
+  /** Hears the same of every service. Returns the function that ends it. */
+  onAnyListsChanged(listener: ListsListener): () => void {
+    this.#allListeners.add(listener)
+    return () => this.#allListeners.delete(listener)
   }
 
   start(serviceId: string): Promise<void> {
@@ -118,6 +125,7 @@ export class Runtimes implements ServiceControl, AsyncDisposable {
 
   #tell(serviceId: string, kinds: ReadonlySet<ListKind>): void {
     for (const listener of this.#listeners.get(serviceId) ?? []) listener(kinds)
+    for (const listener of this.#allListeners) listener(kinds)
   }
 
   /** What is set anew begins anew; where nothing that runs is concerned, it goes on. */

@@ -217,7 +217,7 @@ export class ServiceRuntime implements AsyncDisposable {
 
   async #open(held: Held, keyId: string): Promise<Instance> {
     const early = createEarlyListener()
-    const connection = await this.#opener
+    const { connection, stop } = await this.#opener
       .open({ ...held, keyId, client: held.introduction.hello, listener: early })
       .catch((error: unknown) => {
         this.lastError = error instanceof AppError ? error : undefined
@@ -227,6 +227,7 @@ export class ServiceRuntime implements AsyncDisposable {
     const instance = new Instance(connection, {
       ownership: held.isPrivate ? 'private' : 'shared',
       canAsk: canAsk(held.introduction),
+      stop,
       onListChanged: (method) => void this.#listsChanged({ instance, held, method }),
     })
     early.handOver(instance.listener)
@@ -269,10 +270,7 @@ export class ServiceRuntime implements AsyncDisposable {
   }
 
   #onGone(key: string, held: Held, error: AppError | undefined): void {
-    if (error === undefined) {
-      for (const program of held.programs) void program.stop()
-      return
-    }
+    if (error === undefined) return
     this.lastError = error
     this.#deps.log.warn({ err: error, service: this.service.name }, 'instance ended')
     const { restart, start } = this.service.settings
