@@ -18,17 +18,15 @@ export function requireUnused(bundles: readonly Bundle[], service: string): void
   })
 }
 
-/** Lets bundles follow a service that got another name. */
+/** Lets bundles follow a service that may have got another name. */
 export function renameMember(
   trx: Transaction<Schema>,
   bundles: readonly Bundle[],
   { from, to }: { readonly from: string; readonly to: string },
 ): Promise<ChangeRecord[]> {
-  return editMembers(
-    trx,
-    bundles.filter((bundle) => hasMember(bundle, from)),
-    (members) =>
-      members.map((member) => (member.service === from ? { ...member, service: to } : member)),
+  const following = from === to ? [] : bundles.filter((bundle) => hasMember(bundle, from))
+  return editMembers(trx, following, (members) =>
+    members.map((member) => (member.service === from ? { ...member, service: to } : member)),
   )
 }
 

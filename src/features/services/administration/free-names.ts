@@ -12,7 +12,8 @@ export function freeName(
   return deriveName(title, (name) => isNameTaken(directory, { id, workspaceId, name }))
 }
 
-function isNameTaken(
+/** Says whether the name already leads to something other than `id`. */
+export function isNameTaken(
   directory: ManagedDirectory,
   { id, workspaceId, name }: { id?: string | undefined; workspaceId: string; name: string },
 ): boolean {

@@ -16,7 +16,7 @@ import type { ManagedDirectory } from './service-directory.ts'
 import { changeDraft, replaceDraft } from './service-draft.ts'
 import { requireRights } from './service-rights.ts'
 import { auditableDraft, closeDraft, openDraft, openWithoutSecrets } from './service-rows.ts'
-import type { DesiredState, ServiceDraft, StoredService } from './service-rows.ts'
+import type { DesiredState, ServiceDraft, ServiceRow, StoredService } from './service-rows.ts'
 
 /** What the writer works on. */
 export interface ServiceWritesDeps {
@@ -81,12 +81,7 @@ export function createServiceWrites({
     },
     async update(trx, requester, { service, edit }) {
       const { id, workspaceId } = service
-      const row = await trx
-        .selectFrom('services')
-        .selectAll()
-        .where('id', '=', id)
-        .executeTakeFirst()
-      if (row === undefined) throw notFound('service')
+      const row = await readRow(trx, id)
       const before = service.isReadable ? openDraft(row, secretBox) : openWithoutSecrets(row)
       const after = applyEdit(directory, { id, workspaceId, before }, edit)
       requireRights(requester, before, after)
@@ -103,9 +98,8 @@ export function createServiceWrites({
         .executeTakeFirst()
       requireUnchanged(numUpdatedRows)
       const drafts = { before: auditableDraft(before), after: auditableDraft(after) }
-      const [from, to] = [before.settings.name, after.settings.name]
-      const bundles = directory.bundles(workspaceId)
-      const renamed = from === to ? [] : await renameMember(trx, bundles, { from, to })
+      const names = { from: before.settings.name, to: after.settings.name }
+      const renamed = await renameMember(trx, directory.bundles(workspaceId), names)
       return [{ ...recordOf('update', id), ...drafts }, ...renamed]
     },
     async remove(trx, { id, workspaceId, name, settings }, force) {
@@ -126,6 +120,13 @@ export function createServiceWrites({
       return [{ ...recordOf(verb, id), ...states }]
     },
   }
+}
+
+async function readRow(trx: Transaction<Schema>, id: string): Promise<ServiceRow> {
+  const query = trx.selectFrom('services').selectAll().where('id', '=', id)
+  const row = await query.executeTakeFirst()
+  if (row === undefined) throw notFound('service')
+  return row
 }
 
 function applyEdit(

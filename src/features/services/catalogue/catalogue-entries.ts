@@ -23,6 +23,8 @@ export interface CatalogueDeps {
 interface Entry {
   readonly known: KnownCatalogue
   readonly published: PublishedCatalogue
+  /** Definitions that differ from what was approved. */
+  readonly pending: number
 }
 
 /** Hears of published lists that are different. */
@@ -53,8 +55,9 @@ export async function openCatalogueEntries(deps: CatalogueDeps): Promise<Catalog
 
   function apply(service: Service, known: KnownCatalogue): ReadonlySet<ListKind> {
     const before = entries.get(service.id)?.published
-    const published = publish(service, known)
-    entries.set(service.id, { known, published })
+    const entry = toEntry(service, known)
+    const { published } = entry
+    entries.set(service.id, entry)
     const kinds = differingKinds(before, published)
     if (kinds.size > 0) for (const listener of listeners) listener(service.id, kinds)
     return kinds
@@ -113,7 +116,7 @@ async function loadEntries({ store, directory, log }: CatalogueDeps): Promise<Ma
     const known = await Promise.try(toKnownCatalogue, row).catch((err: unknown) => {
       log.error({ err, serviceId: service.id }, 'catalogue cannot be read and is left out')
     })
-    if (known) entries.set(service.id, { known, published: publish(service, known) })
+    if (known) entries.set(service.id, toEntry(service, known))
   }
   return entries
 }
@@ -128,15 +131,19 @@ export function approvedFor(
   return before ?? new ApprovedLists(fetched.lists)
 }
 
-function publish({ settings }: Service, known: KnownCatalogue): PublishedCatalogue {
+function toEntry({ settings }: Service, known: KnownCatalogue): Entry {
   const { fetched, approved, fetchedAt, revision } = known
   const filter = compileFilter(settings.filter)
   const lists = approved?.filter(fetched.lists) ?? fetched.lists
   return {
-    hello: fetched.hello,
-    lists: mapLists((kind) => filter.publish(kind, lists[kind])),
-    fetchedAt,
-    revision,
+    known,
+    published: {
+      hello: fetched.hello,
+      lists: mapLists((kind) => filter.publish(kind, lists[kind])),
+      fetchedAt,
+      revision,
+    },
+    pending: approved?.countChanges(fetched.lists) ?? 0,
   }
 }
 

@@ -61,6 +61,16 @@ export class ApprovedLists {
     return listKinds.flatMap((kind) => this.#changesOf(kind, lists[kind]))
   }
 
+  /** How many entries differ from what was approved. */
+  countChanges(lists: Lists): number {
+    return listKinds.reduce((sum, kind) => {
+      const names = new Set(lists[kind].map(({ name }) => name))
+      const changed = lists[kind].filter((item) => !this.has(kind, item))
+      const removed = this.lists[kind].filter(({ name }) => !names.has(name))
+      return sum + changed.length + removed.length
+    }, 0)
+  }
+
   /** What is approved after somebody approved something of the lists. Entries that are gone are forgotten then. */
   approve(lists: Lists, approval: Approval): ApprovedLists {
     if ('all' in approval) return new ApprovedLists(lists)

@@ -16,6 +16,8 @@ export interface ManagedCatalogue extends Catalogue, AsyncDisposable {
   fetched(serviceId: string): FetchedCatalogue | undefined
   /** Says whether an entry is held back until it is approved. `name` as at the server, or as the filter renames it. */
   isQuarantined(serviceId: string, kind: ListKind, name: string): boolean
+  /** How many entries of a pinned service wait for approval or are gone. */
+  pending(serviceId: string): number
   /** What waits for approval, and what of the approved is gone. Empty for a service that is not pinned. */
   changes(serviceId: string): DefinitionChange[]
   /**
@@ -56,6 +58,7 @@ export async function openCatalogue(deps: CatalogueDeps): Promise<ManagedCatalog
       if (service === undefined || known === undefined) return false
       return isHeldBack(service, known, [kind, name])
     },
+    pending: (serviceId) => entries.get(serviceId)?.pending ?? 0,
     changes: changesOf,
     approve: (service, approval, author) =>
       entries.enqueue(async () => {
