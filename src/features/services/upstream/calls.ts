@@ -1,8 +1,6 @@
 import type { AppError } from '../../../lib/errors.ts'
-import type { MemberEdit } from '../wire/json-edit.ts'
 import { metaKeys } from '../wire/meta-keys.ts'
 import {
-  editMessage,
   makeNotification,
   type IdText,
   type RpcNotification,
@@ -10,8 +8,9 @@ import {
   type RpcResponse,
 } from '../wire/rpc-message.ts'
 import type { CallSink } from './connection.ts'
-import { isIdText, memberPath, memberText } from './member-text.ts'
+import { isIdText, memberPath, memberText, replaceMembers, type Replacement } from './members.ts'
 
+const idOfMessage = memberPath('id')
 const tokenOfRequest = memberPath('params', '_meta', 'progressToken')
 const tokenOfProgress = memberPath('params', 'progressToken')
 const subscriptionOfNotification = memberPath('params', '_meta', metaKeys.subscriptionId)
@@ -51,11 +50,9 @@ export class Calls {
     this.#lastId += 1
     const ownId = String(this.#lastId)
     const progressToken = progressTokenOf(request)
-    const edits: MemberEdit[] = [{ path: ['id'], json: ownId }]
-    if (progressToken !== undefined) {
-      edits.push({ path: ['params', '_meta', 'progressToken'], json: ownId })
-    }
-    const sent = { ...editMessage(request, edits), id: ownId }
+    const changes: Replacement[] = [{ path: idOfMessage, json: ownId }]
+    if (progressToken !== undefined) changes.push({ path: tokenOfRequest, json: ownId })
+    const sent = { ...request, id: ownId, bytes: replaceMembers(request.bytes, changes) }
     const call: Call = { ownId, request, sent, progressToken, sink }
     this.#running.set(ownId, call)
     if (isSubscription(call)) this.#subscriptions += 1
@@ -92,11 +89,11 @@ export class Calls {
   answerCall(call: Call, response: RpcResponse): void {
     if (!this.#end(call, true)) return
     const { id } = call.request
-    const edits: MemberEdit[] = [{ path: ['id'], json: id }]
+    const changes: Replacement[] = [{ path: idOfMessage, json: id }]
     if (isSubscription(call) && memberText(response.bytes, subscriptionOfResult) !== undefined) {
-      edits.push({ path: ['result', '_meta', metaKeys.subscriptionId], json: id })
+      changes.push({ path: subscriptionOfResult, json: id })
     }
-    call.sink.onResponse({ ...editMessage(response, edits), id })
+    call.sink.onResponse({ ...response, id, bytes: replaceMembers(response.bytes, changes) })
   }
 
   /** Delivers a notification to the call whose progress token or subscription it names. False where it names none that runs. */
@@ -105,8 +102,7 @@ export class Calls {
     if (this.#subscriptions === 0) return false
     const call = this.#named(notification, subscriptionOfNotification)
     if (call === undefined) return false
-    const path = ['params', '_meta', metaKeys.subscriptionId] as const
-    call.sink.onNotification(editMessage(notification, [{ path, json: call.request.id }]))
+    deliver(call, notification, { path: subscriptionOfNotification, json: call.request.id })
     return true
   }
 
@@ -121,8 +117,7 @@ export class Calls {
     const call = this.#named(notification, tokenOfProgress)
     const json = call?.progressToken
     if (call === undefined || json === undefined) return false
-    const path = ['params', 'progressToken'] as const
-    call.sink.onNotification(editMessage(notification, [{ path, json }]))
+    deliver(call, notification, { path: tokenOfProgress, json })
     return true
   }
 
@@ -130,6 +125,11 @@ export class Calls {
     const text = memberText(bytes, path)
     return text === undefined ? undefined : this.#running.get(text)
   }
+}
+
+function deliver(call: Call, notification: RpcNotification, change: Replacement): void {
+  const bytes = replaceMembers(notification.bytes, [change])
+  call.sink.onNotification({ ...notification, bytes })
 }
 
 /** What is only ever said of a call under way. Without one it is late, and nobody's. */

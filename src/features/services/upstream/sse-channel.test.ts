@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { text as readText } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
 import { call, logCall, logListener, requestFrom } from '../../../../test/support/call-log.ts'
@@ -41,6 +42,7 @@ test('when the stream ends, calls fail and the connection is over', async () => 
 
 /** A server whose stream names an endpoint, and which answers POSTs with a status. */
 function serveEndpoint(endpoint: string, status: (method: string) => number = () => 202) {
+  const stream = Promise.withResolvers<ServerResponse>()
   return serveHttp(async (req, res) => {
     if (req.method === 'GET') {
       res.writeHead(200, { 'content-type': 'text/event-stream' })
@@ -56,10 +58,8 @@ function serveEndpoint(endpoint: string, status: (method: string) => number = ()
     target.write(`data: {"jsonrpc":"2.0","id":${id},"result":${result}}\n\n`)
   })
 }
-let stream = Promise.withResolvers<import('node:http').ServerResponse>()
 
 test('an endpoint of another origin is not believed', async () => {
-  stream = Promise.withResolvers()
   let visits = 0
   await using foreign = await serveHttp(() => void (visits += 1))
   await using server = await serveEndpoint(foreign.url)
@@ -70,7 +70,6 @@ test('an endpoint of another origin is not believed', async () => {
 })
 
 test('a message that the server refuses harms no other, and a lost session ends all', async () => {
-  stream = Promise.withResolvers()
   const statuses: Record<string, number> = { bad: 413, gone: 404 }
   await using server = await serveEndpoint('post?x=1', (method) => statuses[method] ?? 202)
   await using opened = await openRemote(server.url, { transport: 'sse' })

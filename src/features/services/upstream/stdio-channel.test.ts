@@ -81,7 +81,7 @@ test('silence and exit are legacy', async () => {
   expect(await probeStdioEra(leaving)).toBe('legacy')
   await using waiting = startScript('process.stdin.resume()')
   const gaveUp = probeStdioEra(waiting, { signal: AbortSignal.timeout(50) })
-  await expect(gaveUp).rejects.toThrow()
+  await expect(gaveUp).rejects.toMatchObject({ name: 'TimeoutError' })
 })
 
 test('a modern server is called on the same streams by all', async () => {

@@ -1,6 +1,6 @@
 import type { RpcNotification, RpcRequest } from '../../wire/rpc-message.ts'
 import { metaKeys } from '../../wire/meta-keys.ts'
-import { memberPath, memberText, stringOf, type MemberPath } from '../member-text.ts'
+import { memberPath, memberText, stringOf, type MemberPath } from '../members.ts'
 
 const versionPath = memberPath('params', '_meta', metaKeys.protocolVersion)
 const namePath = memberPath('params', 'name')

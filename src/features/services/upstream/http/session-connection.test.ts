@@ -112,7 +112,7 @@ const json = { 'content-type': 'application/json' }
 /** A legacy server that does one thing its own way: how it answers requests after the handshake. */
 function serveOwnWay(
   answer: (message: { id: number; text: string }, res: ServerResponse) => void,
-  onGet: (req: IncomingMessage, res: ServerResponse) => void = (_req, res) =>
+  onGet: (req: IncomingMessage, res: ServerResponse) => void | Promise<void> = (_req, res) =>
     void res.writeHead(405).end(),
 ) {
   return serveHttp(async (req, res) => {
@@ -237,6 +237,28 @@ test('the stream of unsolicited messages is taken up again where it ended', asyn
   expect(listener.methods).toEqual(['notifications/one', 'notifications/two'])
   expect(seen).toEqual([undefined, 'e1'])
   expect(opened.connection.running).toBe(0)
+})
+
+test('an answer whose connection is cut is taken up behind the last event that came', async () => {
+  const pending = Promise.withResolvers<number>()
+  await using server = await serveOwnWay(
+    ({ id }, res) => {
+      pending.resolve(id)
+      res.writeHead(200, sse)
+      res.write('retry: 5\nid: p1\ndata:\n\nid: p2\ndata: {"jsonrpc":"2.0","method":"n"}\n\n')
+      setImmediate(() => res.destroy())
+    },
+    async (req, res) => {
+      if (req.headers['last-event-id'] !== 'p2') return void res.writeHead(405).end()
+      res.writeHead(200, sse)
+      res.end(`data: {"jsonrpc":"2.0","id":${await pending.promise},"result":{"late":1}}\n\n`)
+    },
+  )
+  await using opened = await openRemote(server.url)
+  const log = logCall()
+  opened.connection.request(requestFrom(ask), log)
+  expect((await log.answer).bytes.toString()).toContain('"late":1')
+  expect(log.order).toEqual(['notification', 'response'])
 })
 
 test('redirects are followed within the origin, and nowhere else', async () => {

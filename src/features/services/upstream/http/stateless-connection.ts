@@ -83,7 +83,9 @@ class StatelessConnection implements Unintroduced {
         if (answer !== undefined) this.#calls.answerCall(call, answer)
       },
       onEvent: ({ data }) => this.#read(call, data),
-      onEnd: (failure) => this.#calls.fail(call, failure ?? withoutAnswer(head)),
+      onEnd: (failure) => {
+        if (this.#calls.isRunning(call)) this.#calls.fail(call, failure ?? withoutAnswer(head))
+      },
     })
     call.onOver = (isAnswered) => (isAnswered ? posted.expectEnd() : posted.abort())
   }
