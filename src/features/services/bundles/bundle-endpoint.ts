@@ -2,7 +2,7 @@ import type { Endpoint } from '../relay/relay.ts'
 import type { Bundle } from '../service.ts'
 import type { BundleDependencies } from './bundle-dependencies.ts'
 import { createBundleMemory } from './bundle-memory.ts'
-import { createBundleRelay } from './bundle-relay.ts'
+import { BundleRelay } from './bundle-relay.ts'
 import { createSearchEndpoint } from './search/search-endpoint.ts'
 
 /**
@@ -16,7 +16,7 @@ export function createBundleEndpoint(deps: BundleDependencies, bundle: Bundle): 
     id,
     workspaceId,
     name,
-    open: (profile) => createBundleRelay({ deps, bundle, memory, profile }),
+    open: (profile) => new BundleRelay({ deps, bundle, memory, profile }),
   }
   return settings.mode === 'search' ? createSearchEndpoint(endpoint, deps) : endpoint
 }

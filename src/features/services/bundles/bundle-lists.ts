@@ -1,11 +1,9 @@
-import type { Clock } from '../../../lib/clock.ts'
-import type { Live } from '../../../lib/live.ts'
-import type { Log } from '../../../lib/log.ts'
 import type { BundleSettings } from '../../../protocol/api/services.ts'
 import type { ListKind } from '../catalogue/catalogue.ts'
 import type { ClientProfile } from '../relay/relay.ts'
 import type { JsonObject } from '../wire/json.ts'
 import { metaFor } from './ask.ts'
+import type { BundleDependencies } from './bundle-dependencies.ts'
 import type { BundleMemory, Route, RouteTable } from './bundle-memory.ts'
 import { compileMemberFilter } from './member-filter.ts'
 import { readWholeList, type WholeList } from './member-list.ts'
@@ -26,68 +24,94 @@ export interface ListReason {
   readonly signal: AbortSignal
 }
 
-/** The lists of a bundle as one client sees them. */
-export interface BundleLists {
-  /** Reads a list from all members at once. Never rejects: who does not answer in time is left out. */
-  read(kind: ListKind, reason: ListReason): Promise<MergedList>
-  /** The way to what is listed as `name`; read anew where it is not known, or may have changed. */
-  routesOf(
-    kind: ListKind,
-    name: string,
-    requestId: string,
-  ): Promise<{ readonly routes: readonly Route[]; readonly table: RouteTable }>
-  /** The way to everything on a list. */
-  table(kind: ListKind, requestId: string): Promise<RouteTable>
-}
-
 /** What the lists are made of. */
 export interface BundleListsOptions {
+  readonly deps: BundleDependencies
   readonly relays: MemberRelays
   readonly memory: BundleMemory
   readonly profile: ClientProfile
   readonly naming: BundleSettings['naming']
-  readonly revision: () => number
-  readonly config: Live<{ readonly listDeadlineMs: number }>
-  readonly clock: Clock
-  readonly log: Log
   /** Fires when the client is gone. */
   readonly ending: AbortSignal
+}
+
+/** Where a name leads, and the table that says so. */
+export interface FoundRoutes {
+  readonly routes: readonly Route[]
+  readonly table: RouteTable
 }
 
 /** For so long an unknown name is believed to be unknown, so that asking for it again and again costs nothing. */
 const freshMs = 1000
 
-/** Creates the lists of one client. */
-export function createBundleLists(options: BundleListsOptions): BundleLists {
-  const { relays, memory, profile, clock, log } = options
-  const reading = new Map<ListKind, Promise<RouteTable>>()
+/** The lists of a bundle as one client sees them. */
+export class BundleLists {
+  private readonly options: BundleListsOptions
+  private readonly reading = new Map<ListKind, Promise<RouteTable>>()
 
-  async function read(kind: ListKind, reason: ListReason): Promise<MergedList> {
-    const revision = options.revision()
+  constructor(options: BundleListsOptions) {
+    this.options = options
+  }
+
+  /** Reads a list from all members at once. Never rejects: who does not answer in time is left out. */
+  async read(kind: ListKind, reason: ListReason): Promise<MergedList> {
+    const { deps, relays, memory, profile, naming, ending } = this.options
+    const revision = deps.revision()
     const before = memory.table(profile, kind)
-    const deadline = AbortSignal.timeout(options.config().listDeadlineMs)
-    const signal = AbortSignal.any([reason.signal, options.ending, deadline])
+    const deadline = AbortSignal.timeout(deps.config().listDeadlineMs)
+    const signal = AbortSignal.any([reason.signal, ending, deadline])
     const way = { ...reason, meta: metaFor(profile, reason.meta), signal }
     const members = relays.visible()
-    const parts = await Promise.all(members.map((member) => readMember(kind, { member, way })))
-    const merged = mergeLists({ kind, parts, naming: options.naming, before })
-    const table = { ...merged.table, revision, readAt: clock.elapsed() }
+    const parts = await Promise.all(members.map((member) => this.readMember(kind, member, way)))
+    const merged = mergeLists({ kind, parts, naming, before })
+    const table = { ...merged.table, revision, readAt: deps.clock.elapsed() }
     // What was given up half-way says nothing about the members.
-    if (!reason.signal.aborted && !options.ending.aborted) {
+    if (!reason.signal.aborted && !ending.aborted) {
       memory.remember(profile, kind, table)
-      parts.forEach(noteStanding)
+      for (const part of parts) this.noteStanding(part)
     }
     return { ...merged, table }
   }
 
-  function readMember(
-    kind: ListKind,
-    { member, way }: { member: Member; way: Parameters<typeof readWholeList>[2] },
-  ): Promise<MemberPart> {
+  /** The way to what is listed as `name`; read anew where it is not known, or may have changed. */
+  async routesOf(kind: ListKind, name: string, requestId: string): Promise<FoundRoutes> {
+    const known = this.remembered(kind)
+    const routes = known?.routes.get(name)
+    if (known !== undefined && routes !== undefined) return { routes, table: known }
+    const isFresh =
+      known !== undefined && this.options.deps.clock.elapsed() - known.readAt < freshMs
+    const table = isFresh ? known : await this.readTable(kind, requestId)
+    return { routes: table.routes.get(name) ?? [], table }
+  }
+
+  /** The way to everything on a list. */
+  async table(kind: ListKind, requestId: string): Promise<RouteTable> {
+    return this.remembered(kind) ?? this.readTable(kind, requestId)
+  }
+
+  private remembered(kind: ListKind): RouteTable | undefined {
+    const { deps, memory, profile } = this.options
+    const table = memory.table(profile, kind)
+    return table?.revision === deps.revision() ? table : undefined
+  }
+
+  /** Many calls may need a table at once; they share one reading, which none of them can give up. */
+  private readTable(kind: ListKind, requestId: string): Promise<RouteTable> {
+    const running = this.reading.get(kind)
+    if (running !== undefined) return running
+    const started = this.read(kind, { requestId, signal: this.options.ending })
+      .then(({ table }) => table)
+      .finally(() => this.reading.delete(kind))
+    this.reading.set(kind, started)
+    return started
+  }
+
+  private async readMember(kind: ListKind, member: Member, way: ReadingWay): Promise<MemberPart> {
+    const { deps, relays } = this.options
     return Promise.try(() => readWholeList(relays.open(member).relay, kind, way)).then(
       (list) => {
         if (list.end === 'stuck') {
-          log.warn({ service: member.endpoint.name, kind }, 'a list goes round in circles')
+          deps.log.warn({ service: member.endpoint.name, kind }, 'a list goes round in circles')
         }
         return toPart(kind, member, list)
       },
@@ -98,44 +122,19 @@ export function createBundleLists(options: BundleListsOptions): BundleLists {
     )
   }
 
-  function noteStanding({ member, items, omission }: MemberPart): void {
+  private noteStanding({ member, items, omission }: MemberPart): void {
+    const { memory, deps } = this.options
     const isNews = memory.noteStanding(keyOf(member), items !== undefined)
     if (!isNews) return
-    if (items === undefined) log.warn({ ...omission }, 'a bundle goes without one of its services')
-    else log.info({ service: member.endpoint.name }, 'a bundle has one of its services back')
-  }
-
-  /** Many calls may need a table at once; they share one reading, which none of them can give up. */
-  function readTable(kind: ListKind, requestId: string): Promise<RouteTable> {
-    const running = reading.get(kind)
-    if (running !== undefined) return running
-    const started = read(kind, { requestId, signal: options.ending })
-      .then(({ table }) => table)
-      .finally(() => reading.delete(kind))
-    reading.set(kind, started)
-    return started
-  }
-
-  function remembered(kind: ListKind): RouteTable | undefined {
-    const table = memory.table(profile, kind)
-    return table?.revision === options.revision() ? table : undefined
-  }
-
-  return {
-    read,
-    async routesOf(kind, name, requestId) {
-      const known = remembered(kind)
-      const routes = known?.routes.get(name)
-      if (known !== undefined && routes !== undefined) return { routes, table: known }
-      const isFresh = known !== undefined && clock.elapsed() - known.readAt < freshMs
-      const table = isFresh ? known : await readTable(kind, requestId)
-      return { routes: table.routes.get(name) ?? [], table }
-    },
-    async table(kind, requestId) {
-      return remembered(kind) ?? readTable(kind, requestId)
-    },
+    if (items === undefined) {
+      deps.log.warn({ ...omission }, 'a bundle goes without one of its services')
+    } else {
+      deps.log.info({ service: member.endpoint.name }, 'a bundle has one of its services back')
+    }
   }
 }
+
+type ReadingWay = Parameters<typeof readWholeList>[2]
 
 const nothing: WholeList = {
   items: [],

@@ -21,17 +21,6 @@ export type Outcome =
 /** What a request comes to. Rejects with what the client is told as an error; `signal` fires when it has given up. */
 export type Work = (signal: AbortSignal) => Promise<Outcome>
 
-/** The calls of one client that are under way. */
-export interface Calls {
-  start(call: ClientCall, sink: CallSink, work: Work): RunningCall
-  /** Gives up what `notifications/cancelled` names; the member that has it in hand is told. */
-  cancelNamed(notification: RpcNotification): void
-  /** Fails what a member had in hand that will answer nothing any more. */
-  failThose(gone: OpenMember): void
-  /** Gives everything up. */
-  cancelAll(): void
-}
-
 interface Entry {
   readonly call: ClientCall
   readonly sink: CallSink
@@ -40,81 +29,89 @@ interface Entry {
   passed?: { readonly to: OpenMember; readonly running: RunningCall | undefined }
 }
 
-/** Creates the calls of one client, who has none. */
-export function createCalls(relays: MemberRelays): Calls {
-  const running = new Set<Entry>()
+/** The calls of one client that are under way. */
+export class Calls {
+  private readonly relays: MemberRelays
+  private readonly running = new Set<Entry>()
 
-  function answer(entry: Entry, response: RpcResponse): void {
-    if (running.delete(entry)) entry.sink.onResponse(response)
+  constructor(relays: MemberRelays) {
+    this.relays = relays
   }
 
-  function fail(entry: Entry, error: unknown): void {
-    const { request, requestId } = entry.call
-    answer(entry, makeError(request.id, toRpcError(error, requestId)))
+  /** Begins a call. The sink hears of it later, never before this returns. */
+  start(call: ClientCall, sink: CallSink, work: Work): RunningCall {
+    const entry: Entry = { call, sink, givenUp: new AbortController() }
+    this.running.add(entry)
+    this.proceed(entry, work).catch((error: unknown) => this.fail(entry, error))
+    return { cancel: (reason) => this.cancel(entry, reason) }
   }
 
-  function cancel(entry: Entry, reason?: string): void {
-    if (!running.delete(entry)) return
-    entry.givenUp.abort()
-    entry.passed?.running?.cancel(reason)
+  /** Gives up what `notifications/cancelled` names; the member that has it in hand is told. */
+  cancelNamed(notification: RpcNotification): void {
+    const id = rawAt(notification.bytes, ['params', 'requestId'])?.toString()
+    for (const entry of this.running) {
+      if (entry.call.request.id !== id) continue
+      this.running.delete(entry)
+      entry.givenUp.abort()
+      entry.passed?.to.relay.notify(notification)
+    }
   }
 
-  function passOn(entry: Entry, { member, request }: Outcome & { kind: 'forward' }): void {
-    const { call, sink } = entry
-    const to = relays.open(member)
-    const refuse = (error: unknown): void =>
-      fail(entry, toMemberError(member, error, call.requestId))
-    entry.passed = { to, running: undefined }
-    const passed = to.relay.request(
-      { ...call, request },
-      {
-        onNotification: (notification) => {
-          if (running.has(entry)) sink.onNotification(labelLog(member, notification))
-        },
-        onRequest: (asked, respond) => {
-          if (running.has(entry)) sink.onRequest(asked, respond)
-        },
-        onResponse: (response) => answer(entry, response),
-        onFailure: refuse,
-      },
-    )
-    entry.passed = { to, running: passed }
+  /** Fails what a member had in hand that will answer nothing any more. */
+  failThose(gone: OpenMember): void {
+    const reason = new AppError('upstream_failed', 'The server was restarted, or is gone.')
+    for (const entry of this.running) {
+      if (entry.passed?.to !== gone) continue
+      this.fail(entry, toMemberError(gone.member, reason, entry.call.requestId))
+    }
   }
 
-  async function proceed(entry: Entry, work: Work): Promise<void> {
+  /** Gives everything up. */
+  cancelAll(): void {
+    for (const entry of this.running) this.cancel(entry)
+  }
+
+  private async proceed(entry: Entry, work: Work): Promise<void> {
     const outcome = await work(entry.givenUp.signal)
-    if (!running.has(entry)) return
-    if (outcome.kind === 'answer') return answer(entry, outcome.response)
-    await Promise.try(passOn, entry, outcome).catch((error: unknown) => {
+    if (!this.running.has(entry)) return
+    if (outcome.kind === 'answer') return this.answer(entry, outcome.response)
+    await Promise.try(() => this.passOn(entry, outcome)).catch((error: unknown) => {
       throw toMemberError(outcome.member, error, entry.call.requestId)
     })
   }
 
-  return {
-    start(call, sink, work) {
-      const entry: Entry = { call, sink, givenUp: new AbortController() }
-      running.add(entry)
-      proceed(entry, work).catch((error: unknown) => fail(entry, error))
-      return { cancel: (reason) => cancel(entry, reason) }
-    },
-    cancelNamed(notification) {
-      const id = rawAt(notification.bytes, ['params', 'requestId'])?.toString()
-      for (const entry of running) {
-        if (entry.call.request.id !== id) continue
-        running.delete(entry)
-        entry.givenUp.abort()
-        entry.passed?.to.relay.notify(notification)
-      }
-    },
-    failThose(gone) {
-      const reason = new AppError('upstream_failed', 'The server was restarted, or is gone.')
-      for (const entry of running) {
-        if (entry.passed?.to !== gone) continue
-        fail(entry, toMemberError(gone.member, reason, entry.call.requestId))
-      }
-    },
-    cancelAll() {
-      for (const entry of running) cancel(entry)
-    },
+  private passOn(entry: Entry, { member, request }: Outcome & { kind: 'forward' }): void {
+    const { call, sink } = entry
+    const to = this.relays.open(member)
+    entry.passed = { to, running: undefined }
+    const running = to.relay.request(
+      { ...call, request },
+      {
+        onNotification: (notification) => {
+          if (this.running.has(entry)) sink.onNotification(labelLog(member, notification))
+        },
+        onRequest: (asked, respond) => {
+          if (this.running.has(entry)) sink.onRequest(asked, respond)
+        },
+        onResponse: (response) => this.answer(entry, response),
+        onFailure: (error) => this.fail(entry, toMemberError(member, error, call.requestId)),
+      },
+    )
+    entry.passed = { to, running }
+  }
+
+  private answer(entry: Entry, response: RpcResponse): void {
+    if (this.running.delete(entry)) entry.sink.onResponse(response)
+  }
+
+  private fail(entry: Entry, error: unknown): void {
+    const { request, requestId } = entry.call
+    this.answer(entry, makeError(request.id, toRpcError(error, requestId)))
+  }
+
+  private cancel(entry: Entry, reason?: string): void {
+    if (!this.running.delete(entry)) return
+    entry.givenUp.abort()
+    entry.passed?.running?.cancel(reason)
   }
 }

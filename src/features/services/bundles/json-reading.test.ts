@@ -32,7 +32,7 @@ test('a nested value is found, the last one where it is repeated', () => {
 test('text is what JSON.parse makes of it, and nothing where that refuses it', () => {
   const unit = fc.constantFrom('a', '\\', '"', 'u', '0041', '\n', '\u007f', 'é', '\ud83d')
   fc.assert(
-    fc.property(fc.oneof(fc.string({ unit }), fc.string({ unit: 'binary' }).map(inner)), (text) => {
+    fc.property(fc.oneof(fc.string({ unit }), fc.string().map(inner)), (text) => {
       const json = `"${text}"`
       const bytes = Buffer.concat([Buffer.from('{"a":'), Buffer.from(json), Buffer.from('}')])
       expect(textIn(bytes, ['a'])).toBe(parsed(bytes))

@@ -19,11 +19,16 @@ export function rawAt(bytes: Buffer, path: readonly string[]): Buffer | undefine
   return value
 }
 
-/** The text at the end of `path`; undefined where there is none, or something else than well-formed text. */
+/** The text at the end of `path`; undefined where there is none, or something else than well-formed text of at most 64 KiB. */
 export function textIn(bytes: Buffer, path: readonly string[]): string | undefined {
-  const raw = rawAt(bytes, path)?.toString()
-  return raw !== undefined && jsonText.test(raw) ? (JSON.parse(raw) as string) : undefined
+  const raw = rawAt(bytes, path)
+  if (raw === undefined || raw.length > textBytesMax) return undefined
+  const text = raw.toString()
+  return jsonText.test(text) ? (JSON.parse(text) as string) : undefined
 }
+
+/** Names and URIs are shorter. */
+const textBytesMax = 64 * 1024
 
 /** A string of RFC 8259, section 7. */
 const jsonText = /^"(?:[^"\\\p{Cc}]|[\x7f-\x9f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"$/u

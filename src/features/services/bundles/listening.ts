@@ -1,22 +1,16 @@
 import type { Clock } from '../../../lib/clock.ts'
 import type { ConnectionListener } from '../upstream/connection.ts'
-import { changedList, createListChanges, makeListChanged, type ChangeKind } from './list-changes.ts'
+import {
+  changedList,
+  createListChanges,
+  makeListChanged,
+  type ChangeKind,
+  type ListChanges,
+} from './list-changes.ts'
 import { labelLog } from './log-label.ts'
 import type { MemberRelays, OpenMember } from './member-relays.ts'
 import { keyOf, type Member } from './member.ts'
-import { createRetries } from './retries.ts'
-
-/** What the members of a legacy client send that belongs to no call, as if it came from one server. */
-export interface Listening extends Disposable {
-  /** Takes everything from now on, of members that are opened later too. Returns the function that ends it. */
-  listen(listener: ConnectionListener): () => void
-  /** A relay was opened. */
-  attach(open: OpenMember): void
-  /** A relay is gone. One to the same member follows as long as somebody listens. */
-  detach(gone: OpenMember): void
-  /** Lists of these kinds may be different from now on; the members too. */
-  changed(kinds: readonly ChangeKind[]): void
-}
+import { createRetries, type Retries } from './retries.ts'
 
 /** What listening is made of. */
 export interface ListeningOptions {
@@ -29,78 +23,92 @@ export interface ListeningOptions {
   readonly isHeld: (key: string) => boolean
 }
 
-/** Creates the listening of one client, who does not listen yet. */
-export function createListening(options: ListeningOptions): Listening {
-  const { relays, onListChanged, isHeld } = options
-  const listeners = new Set<ConnectionListener>()
-  const stops = new Map<OpenMember, () => void>()
-  const retries = createRetries(options.clock)
-  const changes = createListChanges((kind) => {
-    for (const listener of listeners) listener.onNotification(makeListChanged(kind))
-  })
+/** What the members of a legacy client send that belongs to no call, as if it came from one server. */
+export class Listening implements Disposable {
+  private readonly options: ListeningOptions
+  private readonly listeners = new Set<ConnectionListener>()
+  private readonly stops = new Map<OpenMember, () => void>()
+  private readonly retries: Retries
+  private readonly changes: ListChanges
 
-  function attach(open: OpenMember): void {
-    if (listeners.size === 0 || stops.has(open)) return
-    stops.set(open, open.relay.listen(listenerFor(open.member)))
-  }
-
-  function listenerFor(member: Member): ConnectionListener {
-    return {
-      onNotification(notification) {
-        const kind = changedList(notification)
-        if (kind === undefined) {
-          const labelled = labelLog(member, notification)
-          for (const listener of listeners) listener.onNotification(labelled)
-        } else {
-          onListChanged(kind)
-          changes.add(kind)
-        }
-      },
-      // A client has one stream for this; where it has opened another one, that counts.
-      onRequest: (request, respond) => [...listeners].at(-1)?.onRequest(request, respond),
-    }
-  }
-
-  function openAll(): void {
-    if (listeners.size === 0) return
-    for (const member of relays().visible()) reopen(keyOf(member))
-  }
-
-  function reopen(key: string): void {
-    const member = relays().find(key)
-    if (member === undefined || (listeners.size === 0 && !isHeld(key))) return
-    Promise.try(() => attach(relays().open(member))).catch(() => {
-      retries.schedule(key, () => reopen(key))
+  constructor(options: ListeningOptions) {
+    this.options = options
+    this.retries = createRetries(options.clock)
+    this.changes = createListChanges((kind) => {
+      for (const listener of this.listeners) listener.onNotification(makeListChanged(kind))
     })
   }
 
-  return {
-    attach,
-    detach(gone) {
-      stops.get(gone)?.()
-      stops.delete(gone)
-      retries.schedule(gone.key, () => reopen(gone.key))
-    },
-    listen(listener) {
-      listeners.add(listener)
-      openAll()
-      return () => {
-        listeners.delete(listener)
-        if (listeners.size > 0) return
-        for (const stop of stops.values()) stop()
-        stops.clear()
-      }
-    },
-    changed(kinds) {
-      for (const kind of kinds) changes.add(kind)
-      openAll()
-    },
-    [Symbol.dispose]() {
-      changes[Symbol.dispose]()
-      retries[Symbol.dispose]()
-      for (const stop of stops.values()) stop()
-      stops.clear()
-      listeners.clear()
-    },
+  /** Takes everything from now on, of members that are opened later too. Returns the function that ends it. */
+  listen(listener: ConnectionListener): () => void {
+    this.listeners.add(listener)
+    this.openAll()
+    return () => {
+      this.listeners.delete(listener)
+      if (this.listeners.size === 0) this.stopAll()
+    }
+  }
+
+  /** A relay was opened. */
+  attach(open: OpenMember): void {
+    if (this.listeners.size === 0 || this.stops.has(open)) return
+    this.stops.set(open, open.relay.listen(this.listenerFor(open.member)))
+  }
+
+  /** A relay is gone. One to the same member follows as long as somebody listens. */
+  detach(gone: OpenMember): void {
+    this.stops.get(gone)?.()
+    this.stops.delete(gone)
+    this.retries.schedule(gone.key, () => this.reopen(gone.key))
+  }
+
+  /** Lists of these kinds may be different from now on; the members too. */
+  changed(kinds: readonly ChangeKind[]): void {
+    for (const kind of kinds) this.changes.add(kind)
+    this.openAll()
+  }
+
+  [Symbol.dispose](): void {
+    this.changes[Symbol.dispose]()
+    this.retries[Symbol.dispose]()
+    this.stopAll()
+    this.listeners.clear()
+  }
+
+  private listenerFor(member: Member): ConnectionListener {
+    return {
+      onNotification: (notification) => {
+        const kind = changedList(notification)
+        if (kind !== undefined) {
+          this.options.onListChanged(kind)
+          this.changes.add(kind)
+          return
+        }
+        const labelled = labelLog(member, notification)
+        for (const listener of this.listeners) listener.onNotification(labelled)
+      },
+      // A client has one stream for this; where it has opened another one, that counts.
+      onRequest: (request, respond) => [...this.listeners].at(-1)?.onRequest(request, respond),
+    }
+  }
+
+  private openAll(): void {
+    if (this.listeners.size === 0) return
+    for (const member of this.options.relays().visible()) this.reopen(keyOf(member))
+  }
+
+  private reopen(key: string): void {
+    const relays = this.options.relays()
+    const member = relays.find(key)
+    const isWanted = this.listeners.size > 0 || this.options.isHeld(key)
+    if (member === undefined || !isWanted) return
+    Promise.try(() => this.attach(relays.open(member))).catch(() => {
+      this.retries.schedule(key, () => this.reopen(key))
+    })
+  }
+
+  private stopAll(): void {
+    for (const stop of this.stops.values()) stop()
+    this.stops.clear()
   }
 }

@@ -21,8 +21,8 @@ test('what is hidden, or not among what is shown, is gone', () => {
 })
 
 test('a new name and a new description leave the rest as it was', () => {
-  const { publish } = filter({ tools: { rename: { read: 'get' }, describe: { read: 'Gets' } } })
-  expect(publish('tools', item)).toEqual({
+  const renaming = filter({ tools: { rename: { read: 'get' }, describe: { read: 'Gets' } } })
+  expect(renaming.publish('tools', item)).toEqual({
     name: 'get',
     upstreamName: 'read',
     json: '{"name":"get","x":1.0,"description":"Gets"}',
@@ -30,12 +30,12 @@ test('a new name and a new description leave the rest as it was', () => {
 })
 
 test('a hidden resource cannot be read by its URI, nor what a hidden template covers', () => {
-  const { allowsUri } = filter({ resources: { hide: ['a://x', 'file:///{+path}'] } })
-  expect([allowsUri('a://x'), allowsUri('file:///a/b'), allowsUri('a://y')]).toEqual([
-    false,
-    false,
-    true,
-  ])
+  const hiding = filter({ resources: { hide: ['a://x', 'file:///{+path}'] } })
+  expect([
+    hiding.allowsUri('a://x'),
+    hiding.allowsUri('file:///a/b'),
+    hiding.allowsUri('a://y'),
+  ]).toEqual([false, false, true])
   const shown = filter({ resources: { show: ['a://{id}'] } })
   expect([shown.allowsUri('a://x'), shown.allowsUri('b://x')]).toEqual([true, false])
 })

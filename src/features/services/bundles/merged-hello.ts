@@ -1,6 +1,5 @@
 import { readVersion } from '../../../lib/version.ts'
 import type { Bundle } from '../service.ts'
-import type { ClientProfile } from '../relay/relay.ts'
 import { isJsonObject, objectAt, type JsonObject } from '../wire/json.ts'
 import { metaKeys } from '../wire/meta-keys.ts'
 import {

@@ -1,5 +1,5 @@
 import type { Endpoint } from '../../relay/relay.ts'
-import { createSearchRelay, type SearchOptions } from './search-relay.ts'
+import { SearchRelay, type SearchOptions } from './search-relay.ts'
 
 const searching = new WeakSet<Endpoint>()
 
@@ -14,7 +14,7 @@ export function createSearchEndpoint(endpoint: Endpoint, options: SearchOptions 
     id,
     workspaceId,
     name,
-    open: (profile) => createSearchRelay(endpoint.open(profile), profile, options),
+    open: (profile) => new SearchRelay(endpoint.open(profile), profile, options),
   }
   searching.add(made)
   return made

@@ -1,5 +1,5 @@
 import type { ClientCall, ClientProfile, Relay } from '../../relay/relay.ts'
-import type { CallSink, RunningCall } from '../../upstream/connection.ts'
+import type { CallSink, ConnectionListener, RunningCall } from '../../upstream/connection.ts'
 import { isJsonObject, objectAt, textAt } from '../../wire/json.ts'
 import { RpcError, rpcCodes, toRpcError } from '../../wire/rpc-error.ts'
 import {
@@ -7,6 +7,7 @@ import {
   makeError,
   makeRawResult,
   paramsOf,
+  type RpcNotification,
   type RpcResponse,
 } from '../../wire/rpc-message.ts'
 import { metaFor } from '../ask.ts'
@@ -23,113 +24,135 @@ export interface SearchOptions {
 
 /** A service may have to be started before it can be searched. */
 const listDeadlineMs = 60_000
+const toolsTtlMs = 60 * 60_000
+const introductions: ReadonlySet<string> = new Set(['initialize', 'server/discover'])
 
-/** Wraps the relay of one client, which is disposed of with this one. */
-export function createSearchRelay(
-  relay: Relay,
-  profile: ClientProfile,
-  options: SearchOptions,
-): Relay {
-  const searches = new Map<string, AbortController>()
+/** The relay of one client with tools to find tools and to call them. Wraps another one, and disposes of it. */
+export class SearchRelay implements Relay {
+  private readonly relay: Relay
+  private readonly profile: ClientProfile
+  private readonly options: SearchOptions
+  private readonly searches = new Map<string, AbortController>()
 
-  function find(call: ClientCall, sink: CallSink): RunningCall {
+  constructor(relay: Relay, profile: ClientProfile, options: SearchOptions) {
+    this.relay = relay
+    this.profile = profile
+    this.options = options
+  }
+
+  get lost(): Promise<void> {
+    return this.relay.lost
+  }
+
+  request(call: ClientCall, sink: CallSink): RunningCall {
+    const { method, bytes } = call.request
+    if (method === 'tools/list') return answer(call, sink, () => this.listTools(call))
+    if (introductions.has(method)) return this.relay.request(call, withTools(sink))
+    const name = method === 'tools/call' ? textIn(bytes, ['params', 'name']) : undefined
+    if (name === 'find_tools') return this.findTools(call, sink)
+    return name === 'call_tool' ? this.callTool(call, sink) : this.relay.request(call, sink)
+  }
+
+  notify(notification: RpcNotification): void {
+    const isCancel = notification.method === 'notifications/cancelled'
+    const id = isCancel ? rawAt(notification.bytes, ['params', 'requestId'])?.toString() : undefined
+    const search = id === undefined ? undefined : this.searches.get(id)
+    if (search === undefined) this.relay.notify(notification)
+    else search.abort()
+  }
+
+  listen(listener: ConnectionListener): () => void {
+    return this.relay.listen(listener)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const search of this.searches.values()) search.abort()
+    await this.relay[Symbol.asyncDispose]()
+  }
+
+  private listTools({ request }: ClientCall): RpcResponse {
+    if (paramsOf(request)['cursor'] !== undefined) {
+      return makeError(request.id, new RpcError(rpcCodes.invalidParams, 'Invalid cursor'))
+    }
+    const caching = this.isModern ? `,"ttlMs":${toolsTtlMs},"cacheScope":"private"` : ''
+    const tools = JSON.stringify(searchTools)
+    return makeRawResult(request.id, `{"tools":${tools}${this.completeness}${caching}}`)
+  }
+
+  private findTools(call: ClientCall, sink: CallSink): RunningCall {
     const { request, requestId } = call
     const givenUp = new AbortController()
-    searches.set(request.id, givenUp)
-    search(call, givenUp.signal)
+    this.searches.set(request.id, givenUp)
+    this.search(call, givenUp.signal)
       .catch((error: unknown) => makeError(request.id, toRpcError(error, requestId)))
+      .finally(() => {
+        if (this.searches.get(request.id) === givenUp) this.searches.delete(request.id)
+      })
       .then((response) => {
-        if (searches.get(request.id) === givenUp) searches.delete(request.id)
         if (!givenUp.signal.aborted) sink.onResponse(response)
       })
       .catch(() => {})
     return { cancel: () => givenUp.abort() }
   }
 
-  async function search({ request, requestId }: ClientCall, client: AbortSignal) {
+  private async search(
+    { request, requestId }: ClientCall,
+    client: AbortSignal,
+  ): Promise<RpcResponse> {
     const params = paramsOf(request)
     const query = readQuery(objectAt(params, 'arguments'))
-    if (typeof query === 'string') return makeToolError(request.id, query)
+    if (typeof query === 'string') return this.toolError(request.id, query)
     const signal = AbortSignal.any([client, AbortSignal.timeout(listDeadlineMs)])
-    const meta = metaFor(profile, objectAt(params, '_meta'))
-    const list = await readWholeList(relay, 'tools', { meta, requestId, signal })
-    const found = describeFound(list, query, options.countTokens)
+    const meta = metaFor(this.profile, objectAt(params, '_meta'))
+    const list = await readWholeList(this.relay, 'tools', { meta, requestId, signal })
+    const found = describeFound(list, query, this.options.countTokens)
     const content = JSON.stringify([{ type: 'text', text: found }])
-    const result = `{"content":${content},"structuredContent":${found}${tail}}`
+    const result = `{"content":${content},"structuredContent":${found}${this.completeness}}`
     return makeRawResult(request.id, result)
   }
 
-  function makeToolError(id: string, text: string): RpcResponse {
-    const content = JSON.stringify([{ type: 'text', text }])
-    return makeRawResult(id, `{"content":${content},"isError":true${tail}}`)
-  }
-
   /** Passes `call_tool` on as the call of the tool that it names; whatever that says is not touched. */
-  function callTool(call: ClientCall, sink: CallSink): RunningCall {
+  private callTool(call: ClientCall, sink: CallSink): RunningCall {
+    // Headers of parameters describe call_tool, not the tool.
     const { paramHeaders: _, ...kept } = call
     const { bytes, id } = call.request
     const name = textIn(bytes, ['params', 'arguments', 'name'])
     const given = rawAt(bytes, ['params', 'arguments', 'arguments'])?.toString()
     if (name === undefined || given?.startsWith('{') === false) {
-      return answer(
-        sink,
-        makeToolError(id, 'call_tool needs the name of a tool, and an object as arguments.'),
-      )
+      const advice = 'call_tool needs the name of a tool, and an object as arguments.'
+      return answer(call, sink, () => this.toolError(id, advice))
     }
     const request = editMessage(call.request, [
       { path: ['params', 'name'], json: JSON.stringify(name) },
       { path: ['params', 'arguments'], json: given },
     ])
-    return relay.request({ ...kept, request }, sink)
+    return this.relay.request({ ...kept, request }, sink)
   }
 
-  const tail = profile.era === 'modern' ? ',"resultType":"complete"' : ''
-  const listTail = tail === '' ? '' : `${tail},"ttlMs":${toolsTtlMs},"cacheScope":"private"`
-
-  function listTools({ request }: ClientCall, sink: CallSink): RunningCall {
-    const hasCursor = paramsOf(request)['cursor'] !== undefined
-    const result = `{"tools":${JSON.stringify(searchTools)}${listTail}}`
-    return answer(
-      sink,
-      hasCursor
-        ? makeError(request.id, new RpcError(rpcCodes.invalidParams, 'Invalid cursor'))
-        : makeRawResult(request.id, result),
-    )
+  /** What the model is told, so that it can do better. */
+  private toolError(id: string, text: string): RpcResponse {
+    const content = JSON.stringify([{ type: 'text', text }])
+    return makeRawResult(id, `{"content":${content},"isError":true${this.completeness}}`)
   }
 
-  return {
-    request(call, sink) {
-      const { method, bytes } = call.request
-      if (method === 'tools/list') return listTools(call, sink)
-      if (introductions.has(method)) return relay.request(call, withTools(sink))
-      const name = method === 'tools/call' ? textIn(bytes, ['params', 'name']) : undefined
-      if (name === 'find_tools') return find(call, sink)
-      return name === 'call_tool' ? callTool(call, sink) : relay.request(call, sink)
-    },
-    notify(notification) {
-      const isCancel = notification.method === 'notifications/cancelled'
-      const id = isCancel && rawAt(notification.bytes, ['params', 'requestId'])?.toString()
-      const search = id ? searches.get(id) : undefined
-      if (search === undefined) relay.notify(notification)
-      else search.abort()
-    },
-    listen: (listener) => relay.listen(listener),
-    lost: relay.lost,
-    async [Symbol.asyncDispose]() {
-      for (const search of searches.values()) search.abort()
-      await relay[Symbol.asyncDispose]()
-    },
+  private get isModern(): boolean {
+    return this.profile.era === 'modern'
+  }
+
+  private get completeness(): string {
+    return this.isModern ? ',"resultType":"complete"' : ''
   }
 }
 
-const toolsTtlMs = 60 * 60_000
-const introductions: ReadonlySet<string> = new Set(['initialize', 'server/discover'])
-
-function answer(sink: CallSink, response: RpcResponse): RunningCall {
+function answer(call: ClientCall, sink: CallSink, make: () => RpcResponse): RunningCall {
+  const { request, requestId } = call
   let isCancelled = false
-  queueMicrotask(() => {
-    if (!isCancelled) sink.onResponse(response)
-  })
+  Promise.try(make)
+    .catch((error: unknown) => makeError(request.id, toRpcError(error, requestId)))
+    .then((response) => {
+      if (!isCancelled) sink.onResponse(response)
+    })
+    .catch(() => {})
   return {
     cancel() {
       isCancelled = true
@@ -144,9 +167,8 @@ function withTools(sink: CallSink): CallSink {
     onRequest: (request, respond) => sink.onRequest(request, respond),
     onFailure: (error) => sink.onFailure(error),
     onResponse(response) {
-      const tools = rawAt(response.bytes, ['result', 'capabilities', 'tools'])
-      const isComplete = response.isError || tools !== undefined
       const path: [string, ...string[]] = ['result', 'capabilities', 'tools']
+      const isComplete = response.isError || rawAt(response.bytes, path) !== undefined
       sink.onResponse(isComplete ? response : editMessage(response, [{ path, json: '{}' }]))
     },
   }
