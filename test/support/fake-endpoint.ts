@@ -79,7 +79,8 @@ export interface FakeEndpoint {
 }
 
 /** Creates an endpoint that behaves like a service; what it does can be changed through `service`. */
-export function createFakeEndpoint(service: FakeService): FakeEndpoint {
+export function createFakeEndpoint(initial: FakeService): FakeEndpoint {
+  const service = { ...initial }
   const relays: FakeRelay[] = []
   return {
     service,

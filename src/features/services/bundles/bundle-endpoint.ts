@@ -3,6 +3,7 @@ import type { Bundle } from '../service.ts'
 import type { BundleDependencies } from './bundle-dependencies.ts'
 import { createBundleMemory } from './bundle-memory.ts'
 import { BundleRelay } from './bundle-relay.ts'
+import { hideTasks } from './without-tasks.ts'
 import { createSearchEndpoint } from './search/search-endpoint.ts'
 
 /**
@@ -16,7 +17,7 @@ export function createBundleEndpoint(deps: BundleDependencies, bundle: Bundle): 
     id,
     workspaceId,
     name,
-    open: (profile) => new BundleRelay({ deps, bundle, memory, profile }),
+    open: (profile) => new BundleRelay({ deps, bundle, memory, profile: hideTasks(profile) }),
   }
   return settings.mode === 'search' ? createSearchEndpoint(endpoint, deps) : endpoint
 }

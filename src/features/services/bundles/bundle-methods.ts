@@ -3,7 +3,6 @@ import type { ClientCall, ClientProfile } from '../relay/relay.ts'
 import type { Bundle } from '../service.ts'
 import type { MemberEdit } from '../wire/json-edit.ts'
 import { objectAt, textAt, type JsonObject } from '../wire/json.ts'
-import { metaKeys } from '../wire/meta-keys.ts'
 import { RpcError, rpcCodes } from '../wire/rpc-error.ts'
 import { editMessage, makeRawResult, makeResult, paramsOf } from '../wire/rpc-message.ts'
 import type { BundleLists, ListReason } from './bundle-lists.ts'
@@ -13,10 +12,11 @@ import { textIn } from './json-reading.ts'
 import { readCursor, type Sealer } from './list-cursor.ts'
 import { makePage } from './list-page.ts'
 import type { Introduction } from './member-hellos.ts'
-import { tasksExtension, type MemberRelays } from './member-relays.ts'
+import type { MemberRelays } from './member-relays.ts'
 import type { Member } from './member.ts'
 import { makeDiscoverResult, makeInitializeResult } from './merged-hello.ts'
 import type { ResourceRoutes } from './resource-routes.ts'
+import { hideTasksInRequest } from './without-tasks.ts'
 
 /** What the methods of a bundle need. */
 export interface BundleMethodsOptions {
@@ -191,18 +191,12 @@ async function complete(options: BundleMethodsOptions, call: ClientCall): Promis
 
 function forward(
   { profile }: BundleMethodsOptions,
-  { request }: ClientCall,
+  call: ClientCall,
   { member, edits = [] }: { member: Member; edits?: readonly MemberEdit[] },
 ): Outcome {
-  const hasTasks = tasksExtension in objectAt(profile.capabilities, 'extensions')
-  const isEnveloped = profile.era === 'modern' && hasTasks
-  const all = isEnveloped ? [...edits, withoutTasks] : edits
-  return { kind: 'forward', member, request: editMessage(request, all) }
-}
-
-const withoutTasks: MemberEdit = {
-  path: ['params', '_meta', metaKeys.clientCapabilities, 'extensions', tasksExtension],
-  json: undefined,
+  const request = editMessage(call.request, edits)
+  const isModern = profile.era === 'modern'
+  return { kind: 'forward', member, request: isModern ? hideTasksInRequest(request) : request }
 }
 
 function answer({ request }: ClientCall, result: JsonObject): Outcome {

@@ -1,8 +1,6 @@
 import { AppError } from '../../../lib/errors.ts'
 import type { Log } from '../../../lib/log.ts'
 import type { ClientProfile, Relay } from '../relay/relay.ts'
-import type { JsonObject } from '../wire/json.ts'
-import { isJsonObject } from '../wire/json.ts'
 import { keyOf, type Member } from './member.ts'
 
 /** A member with the relay of this client to it. */
@@ -39,8 +37,7 @@ export interface MemberRelaysOptions {
 
 /** Creates the relays of a client; none is open. */
 export function createMemberRelays(options: MemberRelaysOptions): MemberRelays {
-  const { log, onOpen, onGone } = options
-  const profile = { ...options.profile, capabilities: withoutTasks(options.profile.capabilities) }
+  const { profile, log, onOpen, onGone } = options
   const relays = new Map<string, OpenMember>()
   const closing = new Set<Promise<void>>()
   let isEnding = false
@@ -103,14 +100,3 @@ export function createMemberRelays(options: MemberRelaysOptions): MemberRelays {
     },
   }
 }
-
-/** Ids of tasks do not tell which server they belong to, so no server is told that the client knows tasks. */
-function withoutTasks(capabilities: JsonObject): JsonObject {
-  const { tasks: _tasks, extensions, ...others } = capabilities
-  if (!isJsonObject(extensions)) return others
-  const { [tasksExtension]: _extension, ...kept } = extensions
-  return { ...others, extensions: kept }
-}
-
-/** Name of the extension in `capabilities.extensions`. */
-export const tasksExtension = 'io.modelcontextprotocol/tasks'
