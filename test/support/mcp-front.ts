@@ -85,7 +85,8 @@ export async function openMcpFront(options: McpFrontOptions = {}): Promise<McpFr
         const endpoint = named.find((candidate) => [candidate.name, candidate.id].includes(name))
         return endpoint && { endpoint, rest: rest.map((segment) => `/${segment}`).join('') }
       },
-      channelRoute: (name) => (name === 'proxy' ? (channel) => channels.push(channel) : undefined),
+      channelRoute: (name) =>
+        name === 'proxy' ? Promise.resolve((channel) => void channels.push(channel)) : undefined,
       healthOf: (endpoint) => Promise.resolve({ status: 'running', name: endpoint.name }),
       statusOf: () => options.status,
       findForeignOrigin: (req) => findForeignOrigin(req, 'upgrade'),

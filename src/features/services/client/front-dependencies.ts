@@ -25,18 +25,22 @@ export interface McpFrontDependencies {
   readonly anonymousCaller: (inbound: Inbound) => Caller | undefined
   /**
    * Finds the endpoint that the segments of a path begin with: a name, an id or a configured path; no segment at all means
-   * all services. undefined where there is none that the caller may know of.
+   * all services. `search` is the query, which may ask for another mode. undefined where there is none that the caller may know of.
    */
-  readonly resolve: (caller: Caller, segments: readonly string[]) => ResolvedEndpoint | undefined
+  readonly resolve: (
+    caller: Caller,
+    segments: readonly string[],
+    search: string,
+  ) => ResolvedEndpoint | undefined
   /**
-   * Takes an HTTP+SSE connection of this name as it is, without a relay: gives the function that is handed its channel, or
-   * undefined where the name is an ordinary endpoint. Throws what the client is to be refused with.
+   * Takes an HTTP+SSE connection of this name as it is, without a relay: resolves with the function that is handed its channel, or
+   * undefined where the name is an ordinary endpoint. Rejects with what the client is to be refused with.
    */
   readonly channelRoute: (
     name: string,
     exchange: Exchange,
     caller: Caller,
-  ) => ((channel: Channel) => void) | undefined
+  ) => Promise<(channel: Channel) => void> | undefined
   /** The body of `GET /mcp/{id}/health`. */
   readonly healthOf: (endpoint: Endpoint) => Promise<object>
   /** The state of the service behind an endpoint; undefined where it has none of its own. */

@@ -117,7 +117,7 @@ async function serve(front: FrontParts, sse: SseConnections, arrival: Arrival): 
   if (route === 'message') return sse.post(exchange)
   const caller = authenticate(dependencies, exchange)
   if (route === 'socket') throw new AppError('upgrade_required', 'This path is for WebSockets.')
-  const resolved = dependencies.resolve(caller, segments)
+  const resolved = dependencies.resolve(caller, segments, exchange.search)
   if (route === 'health') return serveHealth(front, exchange, resolved?.endpoint)
   if (resolved === undefined) return refuseUnknown(exchange, segments)
   const { endpoint } = resolved

@@ -91,7 +91,7 @@ export class SocketConnections implements Swept {
     const named = serviceOf(request, segments)
     if (named === undefined && !isOfSdk) return { kind: 'refusal', text: 'Service ID required' }
     const path = named ?? []
-    const endpoint = dependencies.resolve(caller, path)?.endpoint
+    const endpoint = dependencies.resolve(caller, path, request.search)?.endpoint
     const problem = endpoint === undefined ? 'not found' : this.#problemOf(endpoint)
     const text = `Service ${path.join('/')} ${problem}`
     if (!isOfSdk && problem !== undefined) return { kind: 'refusal', text }

@@ -8,7 +8,6 @@ import type { Endpoint } from '../relay/relay.ts'
 import type { Channel } from '../wire/channel.ts'
 import { parseMessage } from '../wire/rpc-message.ts'
 import { isJsonType } from './accept.ts'
-import { attempt } from './attempt.ts'
 import { beginsArray, splitArray } from './batch-bytes.ts'
 import { authenticate } from './callers.ts'
 import { ChannelSession } from './channel-session.ts'
@@ -56,9 +55,10 @@ export class SseConnections implements Swept {
   }
 
   /** Serves `GET …/sse`; `segments` are those before it. Answers refusals in the words that its clients know. */
-  open(exchange: Exchange, segments: readonly string[]): void {
-    const opened = attempt(() => this.#open(exchange, segments))
-    if (!opened.isOk) refuseStream(exchange, opened.error, segments.join('/'))
+  async open(exchange: Exchange, segments: readonly string[]): Promise<void> {
+    await this.#open(exchange, segments).catch((error: unknown) =>
+      refuseStream(exchange, error, segments.join('/')),
+    )
   }
 
   /** Serves `POST …/message?sessionId=`. The id is the credential; a key that comes along has to be the one that got it. */
@@ -95,15 +95,17 @@ export class SseConnections implements Swept {
     for (const { channel } of this.#connections.values()) channel.end('closing')
   }
 
-  #open(exchange: Exchange, segments: readonly string[]): void {
+  async #open(exchange: Exchange, segments: readonly string[]): Promise<void> {
     const { dependencies, isStopping } = this.#front
     const caller = authenticate(dependencies, exchange)
     if (isStopping()) throw new AppError('overloaded', 'Portico is shutting down.')
     const name = segments.join('/')
     this.#checkRoom(caller)
-    const take = dependencies.channelRoute(name, exchange, caller)
+    const take = await dependencies.channelRoute(name, exchange, caller)
     const endpoint =
-      take === undefined ? dependencies.resolve(caller, segments)?.endpoint : undefined
+      take === undefined
+        ? dependencies.resolve(caller, segments, exchange.search)?.endpoint
+        : undefined
     if (take === undefined && endpoint === undefined) throw unknownName(name)
     const id = randomUUID()
     const messagePath = exchange.path.replace(/sse\/?$/, 'message')
