@@ -10,6 +10,7 @@ import type {
 import { textAt } from '../wire/json.ts'
 import { RpcError, rpcCodes } from '../wire/rpc-error.ts'
 import { makeError, paramsOf, type RpcNotification, type RpcRequest } from '../wire/rpc-message.ts'
+import { listenForListChanges } from './list-changes-stream.ts'
 import { createLogLevels, type LogLevels } from './log-levels.ts'
 import { createResourceWatch, type ResourceWatch } from './resource-watch.ts'
 
@@ -39,6 +40,7 @@ export class Instance implements AsyncDisposable {
    */
   readonly needsTurns: boolean
   readonly #options: InstanceOptions
+  readonly #changes: RunningCall | undefined
   readonly #calls = new Set<CallSink>()
   readonly #listeners = new Set<ConnectionListener>()
   /** Takes what the server says that belongs to no call. */
@@ -54,6 +56,7 @@ export class Instance implements AsyncDisposable {
       options.canAsk &&
       options.ownership === 'shared' &&
       !connection.attributesRequests
+    this.#changes = listenForListChanges(connection, options.onListChanged)
     this.listener = {
       onNotification: (notification) => this.#onNotification(notification),
       onRequest: (request, respond) => this.#onRequest(request, respond),
@@ -100,6 +103,7 @@ export class Instance implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#changes?.cancel()
     this.resources.close()
     await this.connection[Symbol.asyncDispose]()
     await this.#options.stop()

@@ -132,9 +132,7 @@ export function createConnectionOpener(deps: OpenDependencies, service: Service)
   }
 
   function note(error: unknown): never {
-    const message = `The server of ${service.name} could not be spoken to.`
-    const known =
-      error instanceof AppError ? error : new AppError('upstream_failed', message, { cause: error })
+    const known = toFailure(error, service)
     // Programs have a backoff of their own, with what they said last.
     if (upstream.kind !== 'process') failures.note(known)
     throw known
@@ -167,6 +165,12 @@ function supervise(
 ): Program {
   const id = `${service.id}:${randomBase58(12)}`
   return host.supervise(programSpec(service, { id, env, lineBytesMax: lineBytesMax() }))
+}
+
+function toFailure(error: unknown, { name }: Service): AppError {
+  if (error instanceof AppError) return error
+  const message = `The server of ${name} could not be spoken to.`
+  return new AppError('upstream_failed', message, { cause: error })
 }
 
 function withoutProgram(connection: Connection): OpenedConnection {

@@ -45,7 +45,9 @@ export class Runtimes implements ServiceControl, AsyncDisposable {
     this.#recallManner(service)
     const runtime = new ServiceRuntime({ ...this.#deps, manners: this.#manners }, service)
     if (this.#deps.desiredState(service) === 'stopped') void runtime.stop()
-    runtime.onListsChanged((method) => this.#tell(service.id, changedKinds(method)))
+    runtime.onListsChanged((methods) =>
+      this.#tell(service.id, new Set([...methods].flatMap((method) => [...changedKinds(method)]))),
+    )
     this.#runtimes.set(service.id, runtime)
     return runtime
   }

@@ -1,15 +1,15 @@
 import { randomBase58 } from '../../../lib/ids.ts'
 import { AppError } from '../../../lib/errors.ts'
 import type { Log } from '../../../lib/log.ts'
-import type { Catalogue, FetchedCatalogue } from '../catalogue/catalogue.ts'
+import type { Catalogue } from '../catalogue/catalogue.ts'
 import type { Program, ProgramState } from '../process-host.ts'
 import type { ClientProfile } from '../relay/relay.ts'
 import type { Service } from '../service.ts'
-import type { Connection } from '../upstream/connection.ts'
 import type { JsonObject } from '../wire/json.ts'
-import { fetchCatalogue } from './fetch-catalogue.ts'
 import { createEarlyListener } from './early-listener.ts'
+import { ask } from './fetch-catalogue.ts'
 import { Instance } from './instance.ts'
+import { ListKeeper } from './list-keeper.ts'
 import { InstanceGroup, type Lease } from './instance-group.ts'
 import { hasUserValues } from './service-values.ts'
 import {
@@ -51,10 +51,7 @@ export class ServiceRuntime implements AsyncDisposable {
   readonly #deps: RuntimeDependencies
   readonly #held = new Map<string, Held>()
   readonly #opener: ConnectionOpener
-  readonly #changeListeners = new Set<(method: string) => void>()
-  /** As whom the catalogue was last read; a client that is told of less may be shown less, and is not believed. */
-  #readAs: string | undefined
-  #refreshing: Promise<void> | undefined
+  readonly #lists: ListKeeper
   #isStopped = false
   lastError: AppError | undefined
 
@@ -62,6 +59,13 @@ export class ServiceRuntime implements AsyncDisposable {
     this.#deps = deps
     this.#service = service
     this.#opener = createConnectionOpener(deps, service)
+    this.#lists = new ListKeeper({
+      ...deps,
+      service: () => this.service,
+      openFor: (introduction) =>
+        [...this.#held.values()].find((held) => held.introduction.key === introduction)?.group
+          .instances[0],
+    })
   }
 
   get service(): Service {
@@ -94,10 +98,9 @@ export class ServiceRuntime implements AsyncDisposable {
     return this.#isStopped
   }
 
-  /** Hears after the server said that a list changed, once the catalogue has it: the method of its notification. Returns the function that ends it. */
-  onListsChanged(listener: (method: string) => void): () => void {
-    this.#changeListeners.add(listener)
-    return () => this.#changeListeners.delete(listener)
+  /** Hears after the server said that lists changed, once the catalogue has them: the methods of its notifications. Returns the function that ends it. */
+  onListsChanged(listener: (methods: ReadonlySet<string>) => void): () => void {
+    return this.#lists.onChanged(listener)
   }
 
   /** An instance for this user. `asks`: the server may ask the client something about the call. Rejects with `service_failed` and as connecting does. */
@@ -140,8 +143,10 @@ export class ServiceRuntime implements AsyncDisposable {
 
   /** Reads the lists of the server as this user would see them. */
   async readLists(user: User): Promise<void> {
+    const introduction = introduce(this.service, user, this.#deps.clientInfo).key
     const lease = await this.lease(user, false)
-    await this.refresh(lease.instance).finally(() => lease.release())
+    const source = { instance: lease.instance, introduction }
+    await this.#lists.read(source).finally(() => lease.release())
   }
 
   /** Ends everything; nothing starts again before `start`. */
@@ -150,15 +155,8 @@ export class ServiceRuntime implements AsyncDisposable {
     await this[Symbol.asyncDispose]()
   }
 
-  /** Reads the lists of the server again; calls meanwhile share it. */
-  refresh(instance: Instance): Promise<void> {
-    this.#refreshing ??= this.#readLists(instance.connection).finally(
-      () => (this.#refreshing = undefined),
-    )
-    return this.#refreshing
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#lists.close()
     await Promise.all([...this.#held].map(([key, held]) => this.#drop(key, held)))
   }
 
@@ -216,6 +214,7 @@ export class ServiceRuntime implements AsyncDisposable {
   }
 
   async #open(held: Held, keyId: string): Promise<Instance> {
+    const introduction = held.introduction.key
     const early = createEarlyListener()
     const { connection, stop } = await this.#opener
       .open({ ...held, keyId, client: held.introduction.hello, listener: early })
@@ -228,45 +227,12 @@ export class ServiceRuntime implements AsyncDisposable {
       ownership: held.isPrivate ? 'private' : 'shared',
       canAsk: canAsk(held.introduction),
       stop,
-      onListChanged: (method) => void this.#listsChanged({ instance, held, method }),
+      onListChanged: (method) => this.#lists.announced({ instance, introduction }, method),
     })
     early.handOver(instance.listener)
-    if (this.#isListToBeRead(held)) {
-      this.#readAs = held.introduction.key
-      this.refresh(instance).catch((error: unknown) => {
-        this.#deps.log.warn({ err: error, service: this.service.name }, 'lists not read')
-      })
-    }
+    if (instance.needsTurns) await settle(instance)
+    this.#lists.opened({ instance, introduction })
     return instance
-  }
-
-  #isListToBeRead({ introduction }: Held): boolean {
-    const published = this.#deps.catalogue.published(this.service.id)
-    if (published === undefined || published.revision !== this.service.revision) return true
-    return this.#readAs === undefined || introduction.key.length > this.#readAs.length
-  }
-
-  async #listsChanged({
-    instance,
-    held,
-    method,
-  }: {
-    readonly instance: Instance
-    readonly held: Held
-    readonly method: string
-  }): Promise<void> {
-    if (held.introduction.key !== this.#readAs) return
-    // A list that changes while it is read has to be read again.
-    await this.#refreshing?.catch(() => undefined)
-    await this.refresh(instance).catch(() => undefined)
-    for (const listener of this.#changeListeners) listener(method)
-  }
-
-  async #readLists(connection: Connection): Promise<void> {
-    const { catalogue } = this.#deps
-    const signal = AbortSignal.timeout(this.service.settings.startTimeoutMs)
-    const fetched: FetchedCatalogue = await fetchCatalogue(connection, signal)
-    await catalogue.update(this.service.id, this.service.revision, fetched)
   }
 
   #onGone(key: string, held: Held, error: AppError | undefined): void {
@@ -307,6 +273,17 @@ const nobody: User = {
   capabilities: {},
   clientInfo: {},
 }
+
+/**
+ * What a server asks right after the handshake belongs to no call. Once it has answered a question of ours, all that is
+ * out, and cannot be taken for something about the first call.
+ */
+async function settle({ connection }: Instance): Promise<void> {
+  const signal = AbortSignal.timeout(settleMs)
+  await ask(connection, { method: 'ping', params: {} }, signal).catch(() => undefined)
+}
+
+const settleMs = 2000
 
 function reviveDelayMs(state: ProgramState | undefined, now: number): number {
   return state?.state === 'backoff' ? Math.max(0, state.retryAt - now) : 1000

@@ -52,6 +52,7 @@ export function startListening(
     for (const method of changeMethods(kinds))
       if (wanted.has(method)) send(makeNotification(method, {}))
   })
+  if (wanted.size > 0) subscriptions.keep()
   const uris = textsOf(asked['resourceSubscriptions'])
   // A server that is down does not delay the answer; once it can be reached, it is subscribed to.
   for (const uri of uris) void subscriptions.add(uri).catch(() => undefined)

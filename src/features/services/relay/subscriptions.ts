@@ -20,6 +20,7 @@ export class Subscriptions {
   #lease: Lease | undefined
   #opening: Promise<Lease> | undefined
   #retry: NodeJS.Timeout | undefined
+  #isKept = false
   #isClosed = false
 
   constructor(deps: SubscriptionsDependencies) {
@@ -40,7 +41,13 @@ export class Subscriptions {
   remove(uri: string): void {
     this.#leaves.get(uri)?.()
     this.#leaves.delete(uri)
-    if (this.#leaves.size === 0) this.#release()
+    if (this.#leaves.size === 0 && !this.#isKept) this.#release()
+  }
+
+  /** Keeps an instance even without resources to watch, so that it can tell of changes of its lists. */
+  keep(): void {
+    this.#isKept = true
+    void this.#restore()
   }
 
   close(): void {
@@ -77,7 +84,7 @@ export class Subscriptions {
 
   /** The server forgot the subscriptions with its connection. */
   async #restore(): Promise<void> {
-    if (this.#isClosed || this.#leaves.size === 0) return
+    if (this.#isClosed || (this.#leaves.size === 0 && !this.#isKept)) return
     const lease = await this.#open().catch(() => undefined)
     if (lease === undefined) return this.#restoreLater()
     for (const uri of this.#leaves.keys()) this.#watch(lease, uri)
