@@ -164,11 +164,7 @@ function refused(method: string, cause: RpcError): AppError {
 }
 
 /** Makes one call and waits for its answer, an error included. Rejects with the failure, or `upstream_timeout` when `signal` aborts; the call is cancelled then. */
-export function ask(
-  peer: HandshakePeer,
-  request: RpcRequest,
-  signal: AbortSignal,
-): Promise<RpcResponse> {
+function ask(peer: HandshakePeer, request: RpcRequest, signal: AbortSignal): Promise<RpcResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<RpcResponse>()
   if (signal.aborted) return Promise.reject(gaveUp(signal))
   const call = peer.request(request, {
