@@ -1,7 +1,8 @@
 import type { ListKind } from '../catalogue/catalogue.ts'
 import type { ClientProfile } from '../relay/relay.ts'
+import { editJson } from '../wire/json-edit.ts'
 import { metaKeys } from '../wire/meta-keys.ts'
-import type { MergedEntries } from './merge-lists.ts'
+import type { MergedEntries, MergedEntry } from './merge-lists.ts'
 import { startOf, writeCursor, type ListPosition, type Sealer } from './list-cursor.ts'
 import { listMethods } from './member-list.ts'
 
@@ -19,7 +20,7 @@ export interface PageOptions {
   readonly position: ListPosition | undefined
 }
 
-/** The result of a list request: one page of the merged list. The entries are not touched. */
+/** The result of a list request: one page of the merged list. Of its entries only names are changed, where they have to be. */
 export function makePage({ entries, omitted, ttlMs }: MergedEntries, options: PageOptions): string {
   const { kind, profile, sealer, context, position } = options
   const names = entries.map(({ name }) => name)
@@ -28,7 +29,7 @@ export function makePage({ entries, omitted, ttlMs }: MergedEntries, options: Pa
   const offset = start + page.length
   const after = names[offset - 1]
   const members = [
-    `${JSON.stringify(listMethods[kind].member)}:[${page.map(({ json }) => json).join(',')}]`,
+    `${JSON.stringify(listMethods[kind].member)}:[${page.map(writeEntry).join(',')}]`,
   ]
   if (offset < entries.length && after !== undefined) {
     const cursor = writeCursor(sealer, { offset, after }, context)
@@ -41,4 +42,10 @@ export function makePage({ entries, omitted, ttlMs }: MergedEntries, options: Pa
     members.push(`"resultType":"complete","ttlMs":${ttlMs},"cacheScope":"private"`)
   }
   return `{${members.join(',')}}`
+}
+
+function writeEntry({ name, item }: MergedEntry): string {
+  if (name === item.name) return item.json
+  const edits = [{ path: ['name'] as const, json: JSON.stringify(name) }]
+  return editJson(Buffer.from(item.json), edits).toString()
 }

@@ -1,6 +1,5 @@
 import type { BundleSettings } from '../../../protocol/api/services.ts'
 import type { ListKind, PublishedItem } from '../catalogue/catalogue.ts'
-import { editJson } from '../wire/json-edit.ts'
 import type { Route, RouteTable } from './bundle-memory.ts'
 import { keyOf, type Member, type Omission } from './member.ts'
 import { assignNames, type NameClaim, type NamedEntry } from './tool-names.ts'
@@ -14,10 +13,17 @@ export interface MemberPart {
   readonly ttlMs: number
 }
 
+/** One entry of a merged list. */
+export interface MergedEntry {
+  /** By which this bundle knows it. */
+  readonly name: string
+  /** As its member publishes it; its name may be another one. */
+  readonly item: PublishedItem
+}
+
 /** The lists of all members as one. */
 export interface MergedEntries {
-  /** Under the names by which this bundle knows them. */
-  readonly entries: readonly { readonly name: string; readonly json: string }[]
+  readonly entries: readonly MergedEntry[]
   readonly omitted: readonly Omission[]
   /** The least of all members; 0 where one is missing. */
   readonly ttlMs: number
@@ -44,11 +50,12 @@ export function mergeLists({ kind, parts, naming, before }: Merging): MergedEntr
   const entries = parts.flatMap(({ member, items }) => {
     const key = keyOf(member)
     const seen = new Set<string>()
-    return (items ?? []).flatMap(({ name, json }) => {
+    return (items ?? []).flatMap((item) => {
+      const { name } = item
       const published = publishedNames.get(`${key}\n${name}`)
       if (published === undefined || seen.has(name)) return []
       seen.add(name)
-      return [{ name: published, json: published === name ? json : rename(json, published) }]
+      return [{ name: published, item }]
     })
   })
   const omitted = [...parts.flatMap(({ omission }) => omission ?? []), ...lostOf(lost, parts)]
@@ -76,10 +83,6 @@ function keepNames(claims: readonly NameClaim[]): ReturnType<typeof assignNames>
     names.map((own) => ({ ...own, key, published: own.name })),
   )
   return { named, lost: [] }
-}
-
-function rename(json: string, name: string): string {
-  return editJson(Buffer.from(json), [{ path: ['name'], json: JSON.stringify(name) }]).toString()
 }
 
 function lostOf(lost: readonly NamedEntry[], parts: readonly MemberPart[]): readonly Omission[] {
