@@ -42,7 +42,7 @@ export interface FakeService {
 }
 
 /** One request in the hands of a pretended service. */
-export interface FakeCall {
+interface FakeCall {
   readonly params: JsonObject
   readonly call: ClientCall
   readonly sink: CallSink
@@ -50,7 +50,7 @@ export interface FakeCall {
 }
 
 /** The relay of one client to a pretended service, as the service sees it. */
-export interface FakeRelay extends Relay {
+interface FakeRelay extends Relay {
   readonly profile: ClientProfile
   readonly calls: readonly ClientCall[]
   readonly notifications: readonly RpcNotification[]

@@ -26,7 +26,7 @@ export interface Heard {
 }
 
 /** One call of a client, and what it has heard of it. */
-export interface StartedCall {
+interface StartedCall {
   readonly running: RunningCall
   /** Everything but the answer. */
   readonly heard: readonly Heard[]

@@ -11,7 +11,10 @@ async function listening(...names: string[]) {
   const { sink, call } = createListeningSink()
   const stop = client.relay.listen(sink)
   return {
-    ...{ fakes, bundle, client, stop },
+    fakes,
+    bundle,
+    client,
+    stop,
     ...call,
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   }

@@ -15,7 +15,8 @@ function named(...names: string[]): JsonObject[] {
 }
 
 function namesIn(answer: Heard, list = 'tools'): unknown[] {
-  return (answer.result?.[list] as JsonObject[]).map(({ name, uri }) => name ?? uri)
+  const entries = answer.result?.[list] as JsonObject[] | undefined
+  return (entries ?? []).map(({ name, uri }) => name ?? uri)
 }
 
 function omittedIn(answer: Heard): unknown {

@@ -7,7 +7,7 @@ import { startOf, writeCursor, type ListPosition, type Sealer } from './list-cur
 import { listMethods } from './member-list.ts'
 
 /** Entries of one page. */
-export const pageEntries = 500
+const pageEntries = 500
 
 /** What a page is made of. */
 export interface PageOptions {
