@@ -10,7 +10,7 @@ import { probeChannelEra, type ProbeOptions } from './probe-era.ts'
  * A channel over the standard streams of a child: one message a line. Disposing of it does not end the child, which
  * belongs to whoever started it; the end of the child closes it with `service_failed`.
  */
-function createStdioChannel(child: Child): Channel {
+export function createStdioChannel(child: Child): Channel {
   const closed = Promise.withResolvers<AppError | undefined>()
   let isOpen = true
   const close = (reason: AppError | undefined) => {
