@@ -1,15 +1,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import path from 'node:path'
 import { Client } from '@modelcontextprotocol/client'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import { expect, test, vi } from 'vitest'
 import {
+  porticoEntry,
   startLegacySdkServer,
   startModernSdkServer,
 } from '../../../test/support/connect-servers.ts'
 
-const entry = path.join(import.meta.dirname, '../../bin.ts')
 const key = 'ptk_key-of-the-bridge'
 
 test('a client on standard streams speaks with a server that keeps sessions', async () => {
@@ -142,13 +141,13 @@ async function openClient(url: string, prepare: (unopened: Client) => void = () 
   )
   prepare(client)
   const env = { PATH: process.env['PATH'] ?? '', PORTICO_KEY: key }
-  const args = [entry, 'connect', url]
+  const args = [porticoEntry, 'connect', url]
   await client.connect(new StdioClientTransport({ command: process.execPath, args, env }))
   return Object.assign(client, { [Symbol.asyncDispose]: () => client.close() })
 }
 
 async function runBridge(url: string, lines: readonly string[]) {
-  const child = spawn(process.execPath, [entry, 'connect', url], { stdio: 'pipe' })
+  const child = spawn(process.execPath, [porticoEntry, 'connect', url], { stdio: 'pipe' })
   let [output, errors] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))

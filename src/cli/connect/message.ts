@@ -72,7 +72,7 @@ export function refusalLine({ id }: Message, status: number, body: string): stri
 }
 
 /** The value of JSON text; undefined where it is none. */
-export function parseJson(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

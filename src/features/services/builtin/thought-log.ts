@@ -23,7 +23,7 @@ export const Thought = z.object({
 })
 
 /** What is told of a line of thought after each step. */
-export interface ThoughtSummary {
+interface ThoughtSummary {
   readonly thoughtNumber: number
   readonly totalThoughts: number
   readonly nextThoughtNeeded: boolean

@@ -22,7 +22,7 @@ export function adoptPlaceholders(text: string): string {
 }
 
 /** Says whether a text still has placeholders. */
-export function hasPlaceholder(text: string): boolean {
+function hasPlaceholder(text: string): boolean {
   return namesIn(text).length > 0
 }
 
