@@ -124,7 +124,7 @@ export class Instance implements AsyncDisposable {
   }
 
   #onRequest(request: RpcRequest, respond: Respond): void {
-    const concerned = this.#options.canAsk ? this.#callConcerned() : undefined
+    const concerned = this.#callConcerned()
     if (concerned !== undefined) return concerned.onRequest(request, respond)
     const [owner] = this.#options.ownership === 'private' ? this.#listeners : []
     if (owner !== undefined) return owner.onRequest(request, respond)

@@ -17,7 +17,7 @@ import {
   type ConnectionOpener,
   type OpenDependencies,
 } from './open-connection.ts'
-import { canAsk, introduce, type Introduction } from './told-capabilities.ts'
+import { canAsk, introduce, introducePlainly, type Introduction } from './told-capabilities.ts'
 
 /** What runs a service needs. */
 export interface RuntimeDependencies extends OpenDependencies {
@@ -121,8 +121,7 @@ export class ServiceRuntime implements AsyncDisposable {
 
   /** The instance that is open for this user now, if there is one. */
   current(user: User): Instance | undefined {
-    return this.#held.get(this.#keyOf(user, introduce(this.service, user, this.#deps.clientInfo)))
-      ?.group.instances[0]
+    return this.#held.get(this.#keyOf(user, this.#introduce(user)))?.group.instances[0]
   }
 
   /** Ends what belongs to one session. */
@@ -143,7 +142,7 @@ export class ServiceRuntime implements AsyncDisposable {
 
   /** Reads the lists of the server as this user would see them. */
   async readLists(user: User): Promise<void> {
-    const introduction = introduce(this.service, user, this.#deps.clientInfo).key
+    const introduction = this.#introduce(user).key
     const lease = await this.lease(user, false)
     const source = { instance: lease.instance, introduction }
     await this.#lists.read(source).finally(() => lease.release())
@@ -161,7 +160,7 @@ export class ServiceRuntime implements AsyncDisposable {
   }
 
   #hold(user: User): { key: string; held: Held } {
-    const introduction = introduce(this.service, user, this.#deps.clientInfo)
+    const introduction = this.#introduce(user)
     const key = this.#keyOf(user, introduction)
     const known = this.#held.get(key)
     if (known !== undefined) return { key, held: known }
@@ -192,6 +191,13 @@ export class ServiceRuntime implements AsyncDisposable {
     }
     this.#held.set(key, held)
     return { key, held }
+  }
+
+  /** A modern server is told of the client by each request, and does not care whose the connection is. */
+  #introduce(user: User): Introduction {
+    const { manners, clientInfo } = this.#deps
+    const isModern = manners.get(this.service.revision)?.era === 'modern'
+    return isModern ? introducePlainly(clientInfo) : introduce(this.service, user, clientInfo)
   }
 
   /** Users with the same key share an instance. */

@@ -1,6 +1,7 @@
 import type { AppError } from '../../../lib/errors.ts'
 import type { CallSink, Respond, RunningCall } from '../upstream/connection.ts'
-import { isJsonObject, type JsonObject } from '../wire/json.ts'
+import { isJsonObject, objectAt, textAt, type JsonObject } from '../wire/json.ts'
+import { metaKeys } from '../wire/meta-keys.ts'
 import { memberBytes, nestedBytes } from '../wire/json-member.ts'
 import { RpcError, rpcCodes } from '../wire/rpc-error.ts'
 import {
@@ -69,8 +70,7 @@ export class ParkedCall implements CallSink {
   resume(round: Round): void {
     this.#round = round
     if (this.#outcome !== undefined) return this.#deliver(this.#outcome)
-    const answers = paramsOf(round.request)['inputResponses']
-    const given = isJsonObject(answers) ? answers : {}
+    const given = answersIn(round)
     for (const [key, { request, respond }] of this.#questions) {
       const answer = given[key]
       if (!isJsonObject(answer)) continue
@@ -114,7 +114,10 @@ export class ParkedCall implements CallSink {
       return this.#refuse(round, capability)
     }
     this.#asked += 1
-    this.#questions.set(`input_${this.#asked}`, { request, respond })
+    const key = givenKey(request) ?? `input_${this.#asked}`
+    const answer = round === undefined ? undefined : answersIn(round)[key]
+    if (isJsonObject(answer)) return respond(makeResult(request.id, answer))
+    this.#questions.set(key, { request, respond })
     this.#collecting ??= setTimeout(() => this.#ask(), collectMs)
   }
 
@@ -176,6 +179,15 @@ export class ParkedCall implements CallSink {
     if (outcome instanceof Error) return round.sink.onFailure(outcome)
     round.sink.onResponse(withId(toModernResponse(outcome, this.#method), round.request.id))
   }
+}
+
+function answersIn({ request }: Round): JsonObject {
+  return objectAt(paramsOf(request), 'inputResponses')
+}
+
+/** A server may name its question, so that the answer can come with the call: `_meta["portico/inputKey"]`. */
+function givenKey(request: RpcRequest): string | undefined {
+  return textAt(objectAt(paramsOf(request), '_meta'), metaKeys.inputKey)
 }
 
 /** A question of a legacy server, as modern clients are asked. */

@@ -3,12 +3,12 @@ import type { Lease } from '../instances/instance-group.ts'
 import type { CallSink, RunningCall } from '../upstream/connection.ts'
 import type { RpcRequest, RpcResponse } from '../wire/rpc-message.ts'
 import { makeError } from '../wire/rpc-message.ts'
-import { RpcError, toRpcError } from '../wire/rpc-error.ts'
+import { RpcError, rpcCodes, toRpcError } from '../wire/rpc-error.ts'
 import type { AdmittedCall } from './call-policy.ts'
 import { showsLog, wantLogs } from './call-logs.ts'
 import type { CallPlan } from './call-plan.ts'
 import { toLegacyRequest, toModernRequest } from './era-edits.ts'
-import { startInputRounds } from './input-rounds.ts'
+import { capabilityByMethod, startInputRounds } from './input-rounds.ts'
 import { ParkedCall } from './parked-call.ts'
 import type { RelayContext } from './relay-context.ts'
 import type { ClientCall } from './relay.ts'
@@ -198,6 +198,10 @@ export class RelayedCall implements RunningCall {
         sink.onNotification(notification)
       },
       onRequest: (asked, respond) => {
+        const capability = capabilityByMethod[asked.method]
+        const isAble =
+          capability === undefined || this.#context.profile.capabilities[capability] !== undefined
+        if (!isAble) return respond(makeError(asked.id, cannotAnswer(asked.method)))
         this.#admitted?.answered()
         sink.onRequest(asked, respond)
       },
@@ -263,4 +267,9 @@ export class RelayedCall implements RunningCall {
     this.#admitted?.end(outcome)
     this.#onOver()
   }
+}
+
+function cannotAnswer(method: string): RpcError {
+  const message = `The client did not say that it answers ${method}.`
+  return new RpcError(rpcCodes.methodNotFound, message)
 }

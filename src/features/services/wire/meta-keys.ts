@@ -10,6 +10,8 @@ export const metaKeys = {
   subscriptionId: `${prefix}subscriptionId`,
   /** Of ours, on the results of lists: the services that are missing from it, and why. */
   omitted: 'portico/omitted',
+  /** Of ours, on requests of legacy servers: the key of the question in `inputRequests`. */
+  inputKey: 'portico/inputKey',
 } as const
 
 /** The names that make up the envelope of a modern request; no legacy upstream is to see them. */
