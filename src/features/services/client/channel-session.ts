@@ -118,7 +118,7 @@ export class ChannelSession implements ConnectionListener {
     const parts = mayHaveEnvelope(message) ? readParts(message) : undefined
     const isModern = parts !== undefined && claimsModern(message.method, parts)
     if (message.kind === 'notification') {
-      if (!isModern) this.#notify(message)
+      if (!this.#cancelModern(message) && !isModern) this.#relayFor(undefined).notify(message)
       return
     }
     const started = attempt(() =>
@@ -127,13 +127,13 @@ export class ChannelSession implements ConnectionListener {
     if (!started.isOk) this.sendFailure(message.id, started.error)
   }
 
-  #notify(notification: RpcNotification): void {
-    if (notification.method === 'notifications/cancelled' && this.#modern.size > 0) {
-      const { requestId } = paramsOf(notification)
-      const call = this.#modern.get(JSON.stringify(requestId) ?? '')
-      if (call !== undefined) return call.cancel()
-    }
-    this.#relayFor(undefined).notify(notification)
+  /** Gives up a request that stands for itself. Returns false where the notification means none of these. */
+  #cancelModern(notification: RpcNotification): boolean {
+    if (notification.method !== 'notifications/cancelled' || this.#modern.size === 0) return false
+    const { requestId } = paramsOf(notification)
+    const call = this.#modern.get(JSON.stringify(requestId) ?? '')
+    call?.cancel()
+    return call !== undefined
   }
 
   #start(request: RpcRequest): void {

@@ -8,9 +8,10 @@ const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
  */
 export function decodeHeaderValue(value: string): string | undefined {
   const text = value.replace(/^[ \t]+|[ \t]+$/g, '')
-  if (!text.startsWith(prefix) || !text.endsWith(suffix)) return text
+  const isWrapped = text.startsWith(prefix) && text.endsWith(suffix)
+  if (!isWrapped || text.length < prefix.length + suffix.length) return text
   const wrapped = text.slice(prefix.length, -suffix.length)
-  if (text.length < prefix.length + suffix.length || !base64.test(wrapped)) return undefined
+  if (!base64.test(wrapped)) return undefined
   const bytes = Buffer.from(wrapped, 'base64')
   const decoded = bytes.toString('utf8')
   return Buffer.from(decoded, 'utf8').equals(bytes) ? decoded : undefined
