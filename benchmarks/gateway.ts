@@ -12,7 +12,7 @@ export async function configureGateway(
   portico: PorticoProcess,
   upstreamPort: number,
 ): Promise<string> {
-  await call(portico, 'providers', {
+  await callManagement(portico, 'providers', {
     name: 'mock',
     kind: 'openai',
     baseUrl: `http://127.0.0.1:${upstreamPort}/v1`,
@@ -21,8 +21,11 @@ export async function configureGateway(
     allowPrivate: true,
     prices: { '*': { input: 1, output: 2 } },
   })
-  await call(portico, 'aliases', { name: 'fast', targets: [{ provider: 'mock', model: 'm' }] })
-  const { key } = await call(portico, 'keys', {
+  await callManagement(portico, 'aliases', {
+    name: 'fast',
+    targets: [{ provider: 'mock', model: 'm' }],
+  })
+  const { key } = await callManagement(portico, 'keys', {
     name: 'load',
     scopes: ['models:use'],
     allowedModels: ['fast'],
@@ -69,14 +72,14 @@ async function countUsageRows(portico: PorticoProcess, expected: number): Promis
   let rows = 0
   while (rows < expected && performance.now() < deadline) {
     await pause(200)
-    const { total } = await call(portico, 'usage')
+    const { total } = await callManagement(portico, 'usage')
     rows = (total as { requests: number }).requests
   }
   return rows
 }
 
 /** Calls the management API; with a body it creates, without one it reads. */
-async function call(
+export async function callManagement(
   portico: PorticoProcess,
   noun: string,
   body?: unknown,

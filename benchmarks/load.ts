@@ -1,33 +1,26 @@
-/**
- * The load of the model benchmarks, in a process of its own. Takes one job after another over IPC and answers each
- * with a report, or with what went wrong; a single wrong answer fails the job.
- */
 import { connect } from 'node:net'
 import { createResponseReader } from './response-reader.ts'
-import { answerBody, doneEvent, requestBodies, streamBytes } from './traffic.ts'
-import type { RequestBody } from './traffic.ts'
 
-/** One run of load against one server. */
-export interface LoadJob {
+/** One run of load against one server, whatever it is that is asked. */
+export interface LoadPlan {
   readonly port: number
-  readonly key: string
-  readonly body: RequestBody
-  /** `undefined` for answers that do not stream. */
-  readonly streamChunks?: number
   readonly connections: number
   /** Ends after so many requests, or after so long, whichever comes first; what has begun is finished. */
   readonly requestsMax: number
   readonly durationMs: number
   /** The connections begin one after another, spread over this time. */
   readonly rampMs: number
+  /** Of all connections together. Without it each asks again as soon as it is answered. */
+  readonly ratePerSecond?: number
 }
 
 /** What one run of load has seen. */
 export interface LoadReport {
   readonly requests: number
   readonly elapsedMs: number
-  /** From the request to the end of its answer, ms. */
+  /** From the request, or from when it was due if the connection was still busy then, to the end of its answer, ms. */
   readonly latencyP50Ms: number
+  readonly latencyP99Ms: number
   /** From the request to the first byte of the body, ms. */
   readonly firstChunkP50Ms: number
   /** The longest silence within any answer, ms. */
@@ -37,30 +30,55 @@ export interface LoadReport {
 /** What comes back over IPC for one job. */
 export type LoadResult = { readonly report: LoadReport } | { readonly failure: string }
 
+/** What one connection says and expects, one request after another. `take` and `finish` throw on a wrong answer. */
+export interface Exchange {
+  /** The next request, head and body. */
+  next(): Buffer
+  /** Takes a piece of the body of its answer. */
+  take(piece: Buffer): void
+  /** The answer is complete. */
+  finish(): void
+}
+
 const overtimeMs = 30_000
 
-process.on('message', (job: LoadJob) => {
-  runJob(job).then(
-    (report) => process.send?.({ report } satisfies LoadResult),
-    (error: unknown) => process.send?.({ failure: String(error) } satisfies LoadResult),
-  )
-})
+/**
+ * Makes this process a load generator: takes one job after another over IPC and answers each with a report, or with
+ * what went wrong; a single wrong answer fails the job.
+ */
+export function serveJobs<Job extends LoadPlan>(createExchange: (job: Job) => Exchange): void {
+  process.on('message', (job: Job) => {
+    runLoad(job, () => createExchange(job)).then(
+      (report) => process.send?.({ report } satisfies LoadResult),
+      (error: unknown) => process.send?.({ failure: String(error) } satisfies LoadResult),
+    )
+  })
+}
 
-async function runJob(job: LoadJob): Promise<LoadReport> {
-  const run = { job, started: performance.now(), begun: 0, gapMaxMs: 0 }
+async function runLoad(plan: LoadPlan, createExchange: () => Exchange): Promise<LoadReport> {
+  const run = { plan, started: performance.now(), begun: 0, gapMaxMs: 0 }
   const samples: Sample[] = []
-  const overtime = AbortSignal.timeout(job.durationMs + job.rampMs + overtimeMs)
+  const overtime = AbortSignal.timeout(plan.durationMs + plan.rampMs + overtimeMs)
   await Promise.all(
-    Array.from({ length: job.connections }, (_, index) =>
-      drive({ run, samples, signal: overtime, delayMs: (index * job.rampMs) / job.connections }),
+    Array.from({ length: plan.connections }, (_, index) =>
+      drive({
+        run,
+        samples,
+        signal: overtime,
+        delayMs: (index * rampOf(plan)) / plan.connections,
+        exchange: createExchange(),
+      }),
     ),
   )
   if (samples.length === 0) throw new Error('Not one request was made')
+  const latencies = samples.map((sample) => sample.latencyMs).toSorted((a, b) => a - b)
+  const firstChunks = samples.map((sample) => sample.firstChunkMs).toSorted((a, b) => a - b)
   return {
     requests: samples.length,
     elapsedMs: performance.now() - run.started,
-    latencyP50Ms: middle(samples.map((sample) => sample.latencyMs)),
-    firstChunkP50Ms: middle(samples.map((sample) => sample.firstChunkMs)),
+    latencyP50Ms: quantile(latencies, 0.5),
+    latencyP99Ms: quantile(latencies, 0.99),
+    firstChunkP50Ms: quantile(firstChunks, 0.5),
     gapMaxMs: run.gapMaxMs,
   }
 }
@@ -71,33 +89,49 @@ interface Sample {
 }
 
 interface Driver {
-  readonly run: { job: LoadJob; started: number; begun: number; gapMaxMs: number }
+  readonly run: { plan: LoadPlan; started: number; begun: number; gapMaxMs: number }
   readonly samples: Sample[]
   readonly signal: AbortSignal
   readonly delayMs: number
+  readonly exchange: Exchange
+}
+
+/** At a fixed rate the connections take turns instead of asking all at once. */
+function rampOf(plan: LoadPlan): number {
+  return plan.rampMs + intervalOf(plan)
+}
+
+function intervalOf({ connections, ratePerSecond }: LoadPlan): number {
+  return ratePerSecond === undefined ? 0 : (connections * 1000) / ratePerSecond
 }
 
 /** Keeps one connection busy until the job is over. */
-async function drive({ run, samples, signal, delayMs }: Driver): Promise<void> {
-  const { job } = run
-  const request = formatRequest(job)
-  const check = createCheck(job)
+async function drive({ run, samples, signal, delayMs, exchange }: Driver): Promise<void> {
+  const { plan } = run
+  const intervalMs = intervalOf(plan)
   const over = Promise.withResolvers<void>()
-  const socket = connect({ port: job.port, host: '127.0.0.1', noDelay: true })
+  const socket = connect({ port: plan.port, host: '127.0.0.1', noDelay: true })
+  let dueAt = 0
   let sentAt = 0
   let firstAt = 0
   let lastAt = 0
 
-  const next = () => {
-    const elapsedMs = performance.now() - run.started
-    if (run.begun >= job.requestsMax || elapsedMs >= job.durationMs + job.rampMs) {
+  const next = (startAt: number) => {
+    if (run.begun >= plan.requestsMax || startAt - run.started >= plan.durationMs + plan.rampMs) {
       over.resolve()
       return
     }
     run.begun += 1
-    sentAt = performance.now()
+    sentAt = startAt
     firstAt = 0
-    socket.write(request)
+    dueAt = startAt + intervalMs
+    socket.write(exchange.next())
+  }
+  const proceed = () => {
+    const now = performance.now()
+    // Late ones count from when they were due: a slow answer must not hide the requests behind it.
+    if (now >= dueAt) next(intervalMs === 0 ? now : dueAt)
+    else setTimeout(() => next(performance.now()), dueAt - now)
   }
   const read = createResponseReader({
     onBody: (piece) => {
@@ -105,19 +139,19 @@ async function drive({ run, samples, signal, delayMs }: Driver): Promise<void> {
       if (firstAt === 0) firstAt = now
       else run.gapMaxMs = Math.max(run.gapMaxMs, now - lastAt)
       lastAt = now
-      check.take(piece)
+      exchange.take(piece)
     },
     onEnd: () => {
-      check.finish()
+      exchange.finish()
       samples.push({ latencyMs: performance.now() - sentAt, firstChunkMs: firstAt - sentAt })
-      next()
+      proceed()
     },
   })
   socket.on('data', (piece) => attempt(() => read(piece), over.reject))
   socket.on('error', over.reject)
   socket.on('close', () => over.reject(new Error('The server closed the connection')))
   signal.addEventListener('abort', () => over.reject(new Error('The job took far too long')))
-  socket.on('connect', () => setTimeout(next, delayMs))
+  socket.on('connect', () => setTimeout(() => next(performance.now()), delayMs))
   await over.promise.finally(() => socket.destroy())
 }
 
@@ -130,41 +164,6 @@ function attempt(step: () => void, fail: (error: unknown) => void): void {
   }
 }
 
-function formatRequest(job: LoadJob): Buffer {
-  const body = requestBodies[job.body]
-  const head =
-    `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:${job.port}\r\n` +
-    `authorization: Bearer ${job.key}\r\ncontent-type: application/json\r\naccept: application/json\r\n` +
-    `user-agent: OpenAI/JS 6.0.0\r\nx-stainless-lang: js\r\nx-stainless-retry-count: 0\r\n` +
-    `content-length: ${body.length}\r\n\r\n`
-  return Buffer.concat([Buffer.from(head), body])
-}
-
-/** Compares answers with what was prepared: byte for byte, or for a stream its length and its end. */
-function createCheck(job: LoadJob) {
-  const chunks = job.streamChunks
-  const expected = chunks === undefined ? answerBody.length : streamBytes(chunks)
-  const end = Buffer.from(doneEvent)
-  let length = 0
-  let tail: Buffer = Buffer.alloc(0)
-  return {
-    take: (piece: Buffer) => {
-      length += piece.length
-      const enough = chunks === undefined ? expected : end.length
-      tail =
-        piece.length >= enough
-          ? piece.subarray(-enough)
-          : Buffer.concat([tail, piece]).subarray(-enough)
-    },
-    finish: () => {
-      if (length !== expected)
-        throw new Error(`An answer of ${length} instead of ${expected} bytes`)
-      if (!tail.equals(chunks === undefined ? answerBody : end)) throw new Error('A wrong answer')
-      length = 0
-    },
-  }
-}
-
-function middle(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.floor(sorted.length * share)] ?? Number.NaN
 }

@@ -1,19 +1,18 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { ensureProgram } from '../scripts/services.ts'
 import { compareCpu, compareDuration, runRounds } from './comparison.ts'
-import type { Contest } from './comparison.ts'
+import type { Contest as AnyContest } from './comparison.ts'
 import { configureGateway, checkRecords } from './gateway.ts'
-import {
-  assertMeasurable,
-  readRssMegabytes,
-  startLoad,
-  startMockUpstream,
-  startNginx,
-  startPortico,
-} from './programs.ts'
+import { assertMeasurable, readRssMegabytes } from './measured-process.ts'
+import type { ModelJob } from './model-load.ts'
+import { startLoad, startMock, startNginx, startPortico } from './programs.ts'
 import { formatFigure, isMet, spreadOf } from './statistics.ts'
 import type { Figure } from './statistics.ts'
 import { burstChunks } from './traffic.ts'
+
+type Address = Pick<ModelJob, 'key'>
+type Traffic = Omit<ModelJob, 'port' | 'key'>
+type Contest = AnyContest<'baseline' | 'gateway', Address, Traffic>
 
 /** How much of everything is done. */
 interface Plan {
@@ -74,13 +73,18 @@ export async function benchmarkModels(options: { readonly quick: boolean }): Pro
   for (const figure of figures) console.log(formatFigure(figure))
 
   await using scope = new AsyncDisposableStack()
-  const upstream = scope.use(await startMockUpstream())
+  const upstream = scope.use(await startMock('mock-upstream.ts'))
   const nginx = scope.use(await startNginx(nginxProgram, upstream.port))
   const portico = scope.use(await startPortico())
   const contest: Contest = {
-    baseline: { server: nginx, key: 'none' },
-    gateway: { server: portico, key: await configureGateway(portico, upstream.port) },
-    load: scope.use(startLoad()),
+    contestants: {
+      baseline: { server: nginx, address: { key: 'none' } },
+      gateway: {
+        server: portico,
+        address: { key: await configureGateway(portico, upstream.port) },
+      },
+    },
+    load: scope.use(startLoad<ModelJob>('model-load.ts')),
     rounds: plan.rounds,
   }
   // Memory comes first: it wants a process that has done nothing yet, and it warms up the rest.
@@ -162,13 +166,13 @@ async function measureIdle(): Promise<Figure> {
 }
 
 async function* measureMemory(contest: Contest, plan: Plan): AsyncGenerator<Figure> {
-  const { load, gateway } = contest
+  const { server, address } = contest.contestants.gateway
   const send = (requestsMax: number) =>
-    load.run({ ...busy, ...addressOf(contest), body: 'small', requestsMax })
+    contest.load.run({ ...busy, ...address, port: server.port, body: 'small', requestsMax })
   const settledRss = async () => {
     // Time for the queued rows to be written and for the collector to come by.
     await pause(2_000)
-    return await readRssMegabytes(gateway.server.pid)
+    return await readRssMegabytes(server.pid)
   }
 
   const idle = await settledRss()
@@ -188,17 +192,15 @@ async function* measureMemory(contest: Contest, plan: Plan): AsyncGenerator<Figu
 
 /** 512 streams with a chunk every 25 ms: none may fall silent for ten times as long. */
 async function measureStalls(contest: Contest, plan: Plan): Promise<Figure> {
-  const rounds = await runRounds(
-    { ...contest, rounds: plan.stallRounds },
-    {
-      body: 'paced512',
-      connections: 512,
-      streamChunks: 200,
-      rampMs: 2_000,
-      requestsMax: 512,
-      durationMs: patienceMs,
-    },
-  )
+  const traffic: Traffic = {
+    body: 'paced512',
+    connections: 512,
+    streamChunks: 200,
+    rampMs: 2_000,
+    requestsMax: 512,
+    durationMs: patienceMs,
+  }
+  const rounds = await runRounds({ ...contest, rounds: plan.stallRounds }, traffic)
   const baseline = spreadOf(rounds.map((round) => round.baseline.gapMaxMs))
   return {
     name: '512 paced streams: longest silence',
@@ -207,8 +209,4 @@ async function measureStalls(contest: Contest, plan: Plan): Promise<Figure> {
     spread: spreadOf(rounds.map((round) => round.gateway.gapMaxMs)),
     detail: `nginx: ${baseline.median.toFixed(0)} ms`,
   }
-}
-
-function addressOf({ gateway }: Contest) {
-  return { port: gateway.server.port, key: gateway.key }
 }

@@ -1,10 +1,14 @@
 /** `npm run bench -- <name> [--report] [--quick]`: runs one benchmark; exits 1 where a figure is missed, unless it only reports. */
 import { parseArgs } from 'node:util'
 import { benchmarkModels } from './models.ts'
+import { benchmarkServicesSoak } from './services-soak.ts'
+import { benchmarkServices } from './services.ts'
 import { benchmarkStoreDelay } from './store-delay.ts'
 
 const benchmarks: Readonly<Record<string, (options: { quick: boolean }) => Promise<boolean>>> = {
   models: benchmarkModels,
+  services: benchmarkServices,
+  'services-soak': benchmarkServicesSoak,
   'store-delay': benchmarkStoreDelay,
 }
 

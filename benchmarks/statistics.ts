@@ -28,25 +28,30 @@ export interface Figure {
   readonly spread: Spread
   /** The largest value of the median that passes; `undefined` for what is only told. */
   readonly limit?: number
+  /** The smallest value of the median that passes. */
+  readonly least?: number
   /** What a reader needs to judge the figure, such as the absolute values behind a ratio. */
   readonly detail?: string
 }
 
-/** Says whether the figure is within its limit. */
-export function isMet(figure: Figure): boolean {
-  return figure.limit === undefined || figure.spread.median <= figure.limit
+/** Says whether the figure is within its bounds. */
+export function isMet({ limit = Infinity, least = -Infinity, spread }: Figure): boolean {
+  return spread.median <= limit && spread.median >= least
 }
 
 /** The figure as a line of a table. */
 export function formatFigure(figure: Figure): string {
   const { median, min, max } = figure.spread
-  const verdict = figure.limit === undefined ? '' : isMet(figure) ? 'ok' : 'MISSED'
-  const limit = figure.limit === undefined ? '' : `≤ ${figure.limit}`
+  const bounds = [
+    figure.limit === undefined ? [] : [`≤ ${figure.limit}`],
+    figure.least === undefined ? [] : [`≥ ${figure.least}`],
+  ].flat()
+  const verdict = bounds.length === 0 ? '' : isMet(figure) ? 'ok' : 'MISSED'
   return [
     figure.name.padEnd(50),
     `${formatNumber(median)} ${figure.unit}`.padEnd(12),
     `${formatNumber(min)}–${formatNumber(max)}`.padEnd(17),
-    limit.padEnd(8),
+    bounds.join(' ').padEnd(8),
     verdict.padEnd(7),
     figure.detail ?? '',
   ].join(' ')
