@@ -26,7 +26,7 @@ export function assertMeasurable(): void {
 }
 
 /** CPU time that the process and all its threads have used since they began, user and system, in µs. Resolution 10 ms. */
-export async function readCpuMicros(pid: number): Promise<number> {
+async function readCpuMicros(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
   // The second field is the name in brackets and may hold blanks; utime and stime are fields 14 and 15.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')

@@ -3,7 +3,7 @@ import { stdioMock } from './mcp-peers.ts'
 import type { PorticoProcess } from './programs.ts'
 
 /** How many services the bundle has. */
-export const bundleSize = 50
+const bundleSize = 50
 
 /** Sessions come by the thousand, all of one key; the bounds are not what is measured. */
 export const manySessions = {

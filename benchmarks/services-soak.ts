@@ -11,7 +11,7 @@ import { formatFigure, isMet, spreadOf } from './statistics.ts'
 import type { Figure } from './statistics.ts'
 
 /** A server whose clients vanish, and where they do. */
-export interface Soak {
+interface Soak {
   readonly pid: number
   readonly endpoints: readonly McpEndpoint[]
   /** Of each endpoint. */
@@ -48,7 +48,7 @@ export async function benchmarkServicesSoak({ quick }: { quick: boolean }): Prom
 }
 
 /** Runs a tenth of the cycles to warm up, then the rest, and compares what is left after each. */
-export async function soak(plan: Soak): Promise<Figure[]> {
+async function soak(plan: Soak): Promise<Figure[]> {
   const { cycles, pid, childrenIdle } = plan
   await runCycles(plan, cycles / 10)
   await untilSettled(plan)
