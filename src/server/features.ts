@@ -96,6 +96,8 @@ export async function openFeatures(
         logs: processes.logs,
         ...keysForServices(keys, () => config().services.anonymous),
         findForeignOrigin: originCheck(config),
+        authenticateManager: (inbound) => keys.authenticate(inbound, managementRule(inbound)),
+        dataDir,
       },
       { services: () => config().services, limits: () => config().limits },
     ),

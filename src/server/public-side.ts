@@ -4,7 +4,7 @@ import type { Services } from '../features/services/services.ts'
 import { AppError } from '../lib/errors.ts'
 import { redirectAnswer, sendAnswer } from '../net/answer.ts'
 import { refuse, writeSocketError } from '../net/error-response.ts'
-import type { Exchange } from '../net/exchange.ts'
+import type { Exchange, UpgradeRequest } from '../net/exchange.ts'
 import type { ListenerHandlers } from '../net/http-listener.ts'
 import type { DeferredManagement } from './deferred-management.ts'
 import { createPublicRoutes } from './routes.ts'
@@ -12,7 +12,7 @@ import { createPublicRoutes } from './routes.ts'
 /** What the public listener is made of. */
 export interface PublicSideDependencies {
   readonly models: Models
-  readonly services: Pick<Services, 'front'>
+  readonly services: Pick<Services, 'front' | 'logSocket'>
   readonly management: Pick<DeferredManagement, 'handle'>
   readonly dashboardUrl: string
   /** Serves pages, health and metrics; false for a path that is none of them. */
@@ -59,12 +59,17 @@ export function createPublicSide(dependencies: PublicSideDependencies): Listener
         } else void models.settings.handle(exchange, key)
       },
       notFound: (exchange) => refuse(exchange, new AppError('not_found', 'There is nothing here.')),
-      upgradeNotFound({ socket, id }) {
-        writeSocketError(socket, new AppError('not_found', 'There is no WebSocket here.'), id)
+      managementUpgrade(request) {
+        if (!services.logSocket.open(request)) refuseUpgrade(request)
       },
+      upgradeNotFound: refuseUpgrade,
     },
     apiSegments,
   )
+}
+
+function refuseUpgrade({ socket, id }: UpgradeRequest): void {
+  writeSocketError(socket, new AppError('not_found', 'There is no WebSocket here.'), id)
 }
 
 /** A browser that opens `/{key}`; programs of the settings contract ask for JSON, an event stream, or anything. */

@@ -10,6 +10,8 @@ export interface Destinations {
   /** `rest` is the path below `/mcp`, `''` or with a leading slash. */
   services(exchange: Exchange, rest: string): void
   servicesUpgrade(request: UpgradeRequest, rest: string): void
+  /** A WebSocket of the management API. */
+  managementUpgrade(request: UpgradeRequest): void
   management(exchange: Exchange): void
   /** Health, metrics, our own pages: by exact path. Returns false for a path that is none of them. */
   server(exchange: Exchange): boolean
@@ -64,8 +66,9 @@ export function createPublicRoutes(to: Destinations, apiSegments: ApiSegments): 
       const rest = modelsRest(request.path, apiSegments)
       const below = servicesRest(request.path)
       if (below !== undefined) to.servicesUpgrade(request, below)
-      else if (rest === undefined) to.upgradeNotFound(request)
-      else to.modelsUpgrade(request, rest)
+      else if (rest !== undefined) to.modelsUpgrade(request, rest)
+      else if (request.path.startsWith('/api/')) to.managementUpgrade(request)
+      else to.upgradeNotFound(request)
     },
   }
 }

@@ -6,6 +6,7 @@ import type { AppError } from '../../lib/errors.ts'
 import type { Live } from '../../lib/live.ts'
 import type { Log } from '../../lib/log.ts'
 import { readVersion } from '../../lib/version.ts'
+import type { Principal } from '../../lib/principal.ts'
 import type { Inbound } from '../../net/exchange.ts'
 import type { SecretBox } from '../../store/secret-box.ts'
 import type { Store } from '../../store/store.ts'
@@ -13,7 +14,8 @@ import { createAdhoc } from './adhoc/adhoc.ts'
 import { openCommandApprovals } from './administration/command-approvals.ts'
 import type { ServiceLogs } from './administration/service-logs.ts'
 import { openServiceDirectory } from './administration/service-directory.ts'
-import type { ServicesRoutesDeps } from './administration/services-routes.ts'
+import { createLogSocket, type LogSocket } from './administration/log-socket.ts'
+import type { ServicesRoutes, ServicesRoutesDeps } from './administration/services-routes.ts'
 import { estimateTokens } from './bundles/search/token-cost.ts'
 import { builtinNames, builtinService } from './builtin/builtin-service.ts'
 import type { Caller, CallerAccess } from './caller.ts'
@@ -52,6 +54,10 @@ export interface ServicesDependencies extends Pick<
   readonly anonymousCaller: (inbound: Inbound) => Caller | undefined
   /** The refusal of a request that a foreign web page had its browser send. */
   readonly findForeignOrigin: (req: IncomingMessage) => AppError | undefined
+  /** Throws where the request carries no key that may manage. */
+  readonly authenticateManager: (inbound: Inbound) => Principal
+  /** Where imported bundles are unpacked. */
+  readonly dataDir: string
   /** Says whether a text is a key of ours, working or not. */
   readonly isOwnKey: (text: string) => boolean
 }
@@ -67,6 +73,8 @@ export interface Services extends AsyncDisposable {
   readonly front: McpFront
   /** The management routes. */
   readonly routes: FastifyPluginAsync
+  /** Live logs over WebSocket. */
+  readonly logSocket: LogSocket
   /** Starts the services that are to run from the start on. Resolves when all have started or failed. */
   startAll(): Promise<void>
   /** Keys of a workspace have changed, and with them what they may use. */
@@ -138,22 +146,30 @@ export async function openServices(
       () => ({ ...settings(), bodyTimeoutMs: limits().bodyTimeoutMs }),
     ),
   )
-  const owned = scope.move()
-  return {
-    front,
-    // Loaded with the rest of the management API, when somebody manages.
-    async routes(app) {
-      const { createServicesRoutes } = await import('./administration/services-routes.ts')
-      const management = owned.use(
+  // Loaded with the rest of the management API, when somebody manages.
+  let managing: Promise<ServicesRoutes> | undefined
+  const management = (): Promise<ServicesRoutes> =>
+    (managing ??= import('./administration/services-routes.ts').then(({ createServicesRoutes }) =>
+      owned.use(
         createServicesRoutes({
           ...deps,
           ...{ directory, catalogue, approvals },
           control: runtimes,
           countTokens: estimateTokens,
         }),
-      )
-      await app.register(management.routes)
-    },
+      ),
+    ))
+  const logSocket = scope.use(
+    createLogSocket({
+      authenticate: deps.authenticateManager,
+      follow: async (...question) => (await management()).followLogs(...question),
+    }),
+  )
+  const owned = scope.move()
+  return {
+    front,
+    routes: async (app) => void (await app.register((await management()).routes)),
+    logSocket,
     startAll: () => runtimes.startAll(),
     keysChanged: () => endpoints.keysChanged(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

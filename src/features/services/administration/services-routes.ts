@@ -7,6 +7,8 @@ import type { Principal } from '../../../lib/principal.ts'
 import type { SecretBox } from '../../../store/secret-box.ts'
 import type { Store } from '../../../store/store.ts'
 import type { ManagedCatalogue } from '../catalogue/service-catalogue.ts'
+import { createImportRoutes } from '../formats/import-routes.ts'
+import { NewService } from '../../../protocol/api/services.ts'
 import type { ServiceControl } from '../instances/service-control.ts'
 import { createBundleAdministration } from './bundle-administration.ts'
 import { createBundleRoutes } from './bundle-routes.ts'
@@ -45,6 +47,8 @@ export interface ServicesRoutesDeps {
   readonly mayUse: (principal: Principal, serviceName: string) => boolean
   /** Says whether the key still works. */
   readonly isUsable: (principal: Principal) => boolean
+  /** Where imported bundles are unpacked. */
+  readonly dataDir: string
   /** Estimates the tokens of JSON text. */
   readonly countTokens: (json: string) => number
 }
@@ -78,6 +82,15 @@ export function createServicesRoutes(deps: ServicesRoutesDeps): ServicesRoutes {
       createServiceRoutes({ ...shared, view: (service) => viewService(shared, service) }),
     )
     await app.register(createRunRoutes(shared))
+    await app.register(
+      createImportRoutes({
+        chooseWorkspace,
+        dataDir: deps.dataDir,
+        services: (workspaceId) => deps.directory.services(workspaceId),
+        create: (requester, workspaceId, body) =>
+          services.create(requester, workspaceId, NewService.parse(body)),
+      }),
+    )
     await app.register(createDefinitionRoutes(shared))
     await app.register(createCommandRoutes(deps))
     await app.register(
