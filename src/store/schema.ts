@@ -224,7 +224,7 @@ export interface ServiceCatalogueTable {
 }
 
 /** A value that one key has given for a service. */
-export interface ServiceUserValueTable {
+interface ServiceUserValueTable {
   serviceId: string
   keyId: string
   name: string

@@ -26,7 +26,7 @@ import { createManagementApp } from './management-app.ts'
 import { openTestStore } from './store.ts'
 
 /** What runs of the services, as a test says. */
-export interface TestControl extends ServiceControl {
+interface TestControl extends ServiceControl {
   /** What was asked for, e.g. `start mcp-…`. */
   readonly calls: string[]
   readonly statuses: Map<string, Partial<ServiceStatus>>
@@ -92,7 +92,14 @@ export async function openServiceManagement(engine: Engine = 'sqlite'): Promise<
   const revoked = new Set<string>()
   const management = scope.use(
     createServicesRoutes({
-      ...{ store, secretBox, clock, log, directory, catalogue, approvals, control },
+      store,
+      secretBox,
+      clock,
+      log,
+      directory,
+      catalogue,
+      approvals,
+      control,
       logs: {
         read: async (id, { limit }) => (lines.get(id) ?? []).slice(-limit),
         follow(id, listener) {
@@ -121,7 +128,16 @@ export async function openServiceManagement(engine: Engine = 'sqlite'): Promise<
   scope.defer(() => app.close())
   const owned = scope.move()
   return {
-    ...{ app, store, directory, catalogue, approvals, management, control, lines, clock, revoked },
+    app,
+    store,
+    directory,
+    catalogue,
+    approvals,
+    management,
+    control,
+    lines,
+    clock,
+    revoked,
     as(scopes, workspaceId = 'default') {
       asker.principal = principalWith([scopes].flat(), workspaceId)
     },

@@ -115,7 +115,7 @@ export async function openCommandApprovals(deps: {
 }
 
 /** SHA-256 of the one form that a command has, lower-case hex. */
-export function hashCommand({ command, args, envNames, cwd, sandbox }: AskedCommand): string {
+function hashCommand({ command, args, envNames, cwd, sandbox }: AskedCommand): string {
   const canonical = { args, command, cwd, envNames: sortedNames(envNames), sandbox }
   return createHash('sha256').update(JSON.stringify(canonical)).digest('hex')
 }

@@ -13,7 +13,7 @@ export interface ServiceLogLine {
 }
 
 /** Which lines are wanted: the newest `limit`, oldest first. */
-export interface LogFilter {
+interface LogFilter {
   readonly limit: number
   readonly search?: string | undefined
   readonly level?: string | undefined

@@ -7,7 +7,7 @@ import type { SecretBox } from '../../../store/secret-box.ts'
 import type { LiveValue } from '../service.ts'
 
 /** Stands for a value that is sealed, in settings and in everything shown; sent back, it keeps the value. */
-export const sealedMark = '[secret]'
+const sealedMark = '[secret]'
 
 /** What stands behind a service, in the form in which it is stored and shown: secrets masked. */
 export type Upstream = z.output<typeof ServiceUpstream>
@@ -45,7 +45,7 @@ export function valuesOf(upstream: Upstream): Values {
 }
 
 /** The upstream with other values. */
-export function withValues(upstream: Upstream, values: Values): Upstream {
+function withValues(upstream: Upstream, values: Values): Upstream {
   switch (upstream.kind) {
     case 'process':
       return { ...upstream, env: { ...values } }

@@ -32,7 +32,7 @@ export type ServiceEdit =
   | { readonly kind: 'reverse-proxy'; readonly body: z.output<typeof ReverseProxyChange> }
 
 /** A service that is about to be. */
-export interface ServiceToBe {
+interface ServiceToBe {
   readonly id: string
   readonly workspaceId: string
   readonly desiredState: DesiredState

@@ -28,7 +28,7 @@ interface Entry {
 }
 
 /** Hears of published lists that are different. */
-export type CatalogueListener = (serviceId: string, kinds: ReadonlySet<ListKind>) => void
+type CatalogueListener = (serviceId: string, kinds: ReadonlySet<ListKind>) => void
 
 /** The catalogues in memory, in step with the store and with the settings of the services. */
 export interface CatalogueEntries extends AsyncDisposable {

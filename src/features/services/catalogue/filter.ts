@@ -40,7 +40,7 @@ export function compileFilter(filter: z.output<typeof ServiceFilter>): CompiledF
 }
 
 /** A list of which nothing is held back or changed. */
-export function toPublishedList(items: readonly PublishedItem[]): PublishedList {
+function toPublishedList(items: readonly PublishedItem[]): PublishedList {
   return {
     items,
     byName: new Map(items.map((item) => [item.name, item])),
