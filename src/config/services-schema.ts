@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { count, durationMs, sizeBytes } from './fields.ts'
-import { KiB, MiB, minuteMs, secondMs } from './units.ts'
+import { MiB, minuteMs, secondMs } from './units.ts'
 
 /** The programs that Portico starts: how many at once, how they are stopped and started again, and what they may log. */
 export const processesConfig = z.strictObject({

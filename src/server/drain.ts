@@ -6,7 +6,7 @@ import type { Listener } from './listener.ts'
 /** What has to finish. */
 interface DrainedFeatures {
   readonly models: Pick<Models, 'running' | 'stop' | 'settings'>
-  readonly services: Pick<Services, 'front'>
+  readonly services: Pick<Services, 'front' | 'drain'>
 }
 
 /** Balancers need a moment to notice that `/readyz` says no; until then they send requests. */
@@ -30,7 +30,7 @@ export async function drain(
   // Streams of settings have no end of their own, and their readers connect anew.
   await models.settings[Symbol.asyncDispose]()
   // Nor have streams on which a server may speak some day.
-  services.front.stop()
+  services.drain()
   while (models.running + services.front.running > 0 && left(Math.min(noticeMs, timeoutMs)) > 0)
     await pause(lookMs)
   await listener.drain(left(timeoutMs))

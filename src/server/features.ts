@@ -8,6 +8,7 @@ import type { Keys } from '../features/keys/keys.ts'
 import { openModels } from '../features/models/models.ts'
 import type { Models } from '../features/models/models.ts'
 import { openProcesses } from '../features/processes/processes.ts'
+import { isOwnValuePath } from '../features/services/administration/own-value-path.ts'
 import { openServices } from '../features/services/services.ts'
 import type { Services } from '../features/services/services.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -19,6 +20,7 @@ import type { Inbound } from '../net/exchange.ts'
 import { createOriginCheck } from '../net/origin-check.ts'
 import { loadMasterKeys } from '../store/master-keys.ts'
 import { createSecretBox } from '../store/secret-box.ts'
+import type { SecretBox } from '../store/secret-box.ts'
 import { openStore } from '../store/store.ts'
 import type { Store } from '../store/store.ts'
 import { frontDoorConfig } from './front-door-config.ts'
@@ -26,6 +28,7 @@ import { keysForModels, managementCarriers } from './keys-for-models.ts'
 import { keysForServices } from './keys-for-services.ts'
 import { deferManagement } from './deferred-management.ts'
 import type { DeferredManagement } from './deferred-management.ts'
+import type { Management } from './management.ts'
 import type { ServerMetrics } from './metrics.ts'
 
 /** The features of Portico, opened and connected with each other. */
@@ -82,42 +85,9 @@ export async function openFeatures(
       { models: () => config().models, limits: () => config().limits },
     ),
   )
-  const processes = scope.use(
-    await openProcesses(
-      { dataDir, baseEnvironment: processEnvironment(), clock, log, random: Math.random },
-      () => config().processes,
-    ),
-  )
-  const services: Services = scope.use(
-    await openServices(
-      {
-        ...{ store, secretBox, clock, log },
-        host: processes,
-        logs: processes.logs,
-        ...keysForServices(keys, () => config().services.anonymous),
-        findForeignOrigin: originCheck(config),
-        authenticateManager: (inbound) => keys.authenticate(inbound, managementRule(inbound)),
-        dataDir,
-      },
-      { services: () => config().services, limits: () => config().limits },
-    ),
-  )
+  const services = await openServicesFeature(scope, config, { store, secretBox, keys, log })
   const management = scope.use(
-    deferManagement(async () => {
-      const [{ createManagement }, { keysRoutes }] = await Promise.all([
-        import('./management.ts'),
-        import('../features/keys/routes.ts'),
-      ])
-      return createManagement({
-        authenticate: (inbound) => keys.authenticate(inbound, managementRule(inbound)),
-        plugins: [keysRoutes({ store, keys }), models.routes, services.routes],
-        bodyLimits: () => ({
-          bytesMax: config().limits.jsonBytesMax,
-          stallMs: config().limits.bodyTimeoutMs,
-        }),
-        log,
-      })
-    }, log),
+    deferManagement(() => loadManagement(config, { store, keys, models, services, log }), log),
   )
   scope.defer(
     keys.onChange((workspaceId) => {
@@ -128,10 +98,66 @@ export async function openFeatures(
   return { store, keys, models, services, management, generatedAdminKey }
 }
 
+/** MCP services, on the supervisor of the programs behind them. */
+async function openServicesFeature(
+  scope: AsyncDisposableStack,
+  config: Live<Config>,
+  shared: { store: Store; secretBox: SecretBox; keys: Keys; log: Log },
+): Promise<Services> {
+  const clock = systemClock
+  const { keys, log } = shared
+  const { dataDir } = config()
+  const processes = scope.use(
+    await openProcesses(
+      { dataDir, baseEnvironment: processEnvironment(), clock, log, random: Math.random },
+      () => config().processes,
+    ),
+  )
+  return scope.use(
+    await openServices(
+      {
+        ...shared,
+        ...keysForServices(keys, () => config().services.anonymous),
+        clock,
+        dataDir,
+        host: processes,
+        logs: processes.logs,
+        findForeignOrigin: originCheck(config),
+        authenticateManager: (inbound) => keys.authenticate(inbound, managementRule(inbound)),
+      },
+      { services: () => config().services, limits: () => config().limits },
+    ),
+  )
+}
+
+async function loadManagement(
+  config: Live<Config>,
+  {
+    store,
+    keys,
+    models,
+    services,
+    log,
+  }: Omit<Features, 'management' | 'generatedAdminKey'> & { readonly log: Log },
+): Promise<Management> {
+  const [{ createManagement }, { keysRoutes }] = await Promise.all([
+    import('./management.ts'),
+    import('../features/keys/routes.ts'),
+  ])
+  return createManagement({
+    authenticate: (inbound) => keys.authenticate(inbound, managementRule(inbound)),
+    plugins: [keysRoutes({ store, keys }), models.routes, services.routes],
+    bodyLimits: () => ({
+      bytesMax: config().limits.jsonBytesMax,
+      stallMs: config().limits.bodyTimeoutMs,
+    }),
+    log,
+  })
+}
+
 /** Who may use a service may give it values of their own; everything else is for managers. */
 function managementRule({ path }: Inbound): CredentialRule {
-  const isOwnValue = /^\/api\/services\/[^/]+\/values(?:\/|$)/.test(path)
-  return isOwnValue
+  return isOwnValuePath(path)
     ? { carriers: managementCarriers }
     : { carriers: managementCarriers, scope: 'manage' }
 }

@@ -12,7 +12,7 @@ export interface McpAnswer {
 }
 
 /** One server-sent event. */
-export interface McpEvent {
+interface McpEvent {
   readonly name: string | undefined
   readonly id: string | undefined
   readonly data: string
@@ -46,7 +46,7 @@ export async function readAnswer(response: Response): Promise<McpAnswer> {
 }
 
 /** Reads the events of a stream; comments are left out. */
-export function parseEvents(text: string): McpEvent[] {
+function parseEvents(text: string): McpEvent[] {
   return text
     .split('\n\n')
     .filter((block) => /^(?:event|id|data):/m.test(block))

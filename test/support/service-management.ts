@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { openCommandApprovals } from '../../src/features/services/administration/command-approvals.ts'
@@ -114,6 +115,7 @@ export async function openServiceManagement(engine: Engine = 'sqlite'): Promise<
       mayUse: (_principal, name) => name !== 'forbidden',
       isUsable: ({ keyId }) => !revoked.has(keyId),
       countTokens: (json) => Math.ceil(json.length / 4),
+      dataDir: tmpdir(),
     }),
   )
   const asker = { principal: principalWith(['admin'], 'default') }

@@ -57,7 +57,7 @@ const HeaderValue = ServiceValue.refine((value) => isHeaderValue(value), {
 })
 
 /** A program of this machine that speaks MCP on its standard streams. */
-export const ProcessUpstream = z.strictObject({
+const ProcessUpstream = z.strictObject({
   kind: z.literal('process'),
   command: PlainText.min(1)
     .max(4096)
@@ -149,7 +149,7 @@ export const ServiceFilter = z.strictObject({
 })
 
 /** How a service behaves, beside what stands behind it. */
-export const serviceFields = {
+const serviceFields = {
   description: z.string().max(2000).default(''),
   enabled: z.boolean().default(true),
   isolation: z
@@ -280,10 +280,10 @@ export type ServiceSettings = Omit<z.output<typeof NewService>, 'workspaceId' | 
 }
 
 /** How the tools of a bundle are named where services have tools of the same name. */
-export const BundleNaming = z.enum(['on-collision', 'always', 'never'])
+const BundleNaming = z.enum(['on-collision', 'always', 'never'])
 
 /** One service of a bundle. */
-export const BundleMember = z.strictObject({
+const BundleMember = z.strictObject({
   service: ServiceName,
   alias: ServiceName.optional().describe('Prefix instead of the name of the service.'),
   filter: ServiceFilter.prefault({}),

@@ -72,7 +72,9 @@ export function createAdhoc(deps: AdhocDependencies, config: Live<Config['servic
 
 function judging(approvals: StoredApprovals): CommandApprovals {
   const asked = ({ command, args, envNames, isSandboxed }: CommandInQuestion) => ({
-    ...{ command, args, envNames },
+    command,
+    args,
+    envNames,
     cwd: null,
     sandbox: isSandboxed,
   })
@@ -120,7 +122,10 @@ async function keepTrail(store: Store, entry: AdhocAuditEntry): Promise<void> {
   const { keyId, workspaceId, requestId, ip, ...after } = entry
   await store.db.transaction().execute((trx) =>
     writeAudit(trx, {
-      ...{ workspaceId, requestId, ip, after },
+      workspaceId,
+      requestId,
+      ip,
+      after,
       actor: keyId,
       action: `service.adhoc.${entry.transport}`,
       targetType: 'service',

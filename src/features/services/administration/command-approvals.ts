@@ -15,7 +15,7 @@ import { createOneAtATime } from '../one-at-a-time.ts'
  * A command line that a request wants to run, e.g. `npx` with `-y @modelcontextprotocol/server-memory@2026.8.31`.
  * Nothing is approved from the start, however well known it is.
  */
-export interface AskedCommand {
+interface AskedCommand {
   /** As it will be spawned: absolute, or found on PATH. */
   readonly command: string
   readonly args: readonly string[]
@@ -26,7 +26,7 @@ export interface AskedCommand {
 }
 
 /** What was decided, if anything was asked. */
-export type Standing = 'approved' | 'pending' | 'rejected' | 'unknown'
+type Standing = 'approved' | 'pending' | 'rejected' | 'unknown'
 
 /** An entry of the list of commands. Times are epoch ms. */
 export interface CommandApproval extends AskedCommand {

@@ -21,6 +21,8 @@ export interface LogSocketDeps {
 export interface LogSocket extends Disposable {
   /** Takes the handshake where its path is that of a log stream; false for any other. */
   open(request: UpgradeRequest): boolean
+  /** Closes what is open. */
+  end(): void
 }
 
 const path = /^\/api\/services\/([^/]+)\/logs\/stream\/?$/
@@ -54,6 +56,10 @@ export function createLogSocket({ authenticate, follow }: LogSocketDeps): LogSoc
     else leave()
   }
 
+  function end(): void {
+    for (const socket of server.clients) socket.close(goingAway, 'Closing')
+  }
+
   return {
     open(request) {
       const name = path.exec(request.path)?.[1]
@@ -70,8 +76,9 @@ export function createLogSocket({ authenticate, follow }: LogSocketDeps): LogSoc
       )
       return true
     },
+    end,
     [Symbol.dispose]() {
-      for (const socket of server.clients) socket.close(goingAway, 'Closing')
+      end()
       server.close()
     },
   }

@@ -3,7 +3,7 @@ import {
   openServiceManagement,
   openServiceState,
 } from '../../../../test/support/service-management.ts'
-import { isOwnValuePath } from './value-routes.ts'
+import { isOwnValuePath } from './own-value-path.ts'
 
 const upstream = {
   kind: 'remote',

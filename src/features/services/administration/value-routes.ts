@@ -22,11 +22,6 @@ export interface ValueRoutesDeps {
   readonly mayUse: (principal: Principal, serviceName: string) => boolean
 }
 
-/** Says whether a path of the management API is open to keys that may use services and manage nothing. */
-export function isOwnValuePath(path: string): boolean {
-  return /^\/api\/services\/[^/]+\/values(?:\/[^/]+)?$/.test(path)
-}
-
 /** The values that the asking key gives for itself. Keys with the scope `services:use` alone may ask here. */
 export function createValueRoutes(deps: ValueRoutesDeps): FastifyPluginAsyncZod {
   const { directory, values } = deps

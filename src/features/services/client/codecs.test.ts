@@ -4,18 +4,10 @@ import { testSecretBox } from '../../../../test/support/mcp-front.ts'
 import { createSecretBox } from '../../../store/secret-box.ts'
 import { isJsonType, readAccept } from './accept.ts'
 import { beginsArray, splitArray } from './batch-bytes.ts'
-import { decodeHeaderValue } from './header-value.ts'
+import { decodeHeaderValue, encodeHeaderValue } from '../wire/header-value.ts'
 import { ReplayBuffer } from './replay-buffer.ts'
 import { parseEventId } from './resumable-stream.ts'
 import { openSessionId, sealSessionId } from './session-id.ts'
-
-/** As the specification has clients write values that a header cannot hold. */
-function encodeHeaderValue(text: string): string {
-  const isPlain = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(text)
-  const looksWrapped = text.startsWith('=?base64?') && text.endsWith('?=')
-  if (isPlain && !looksWrapped) return text
-  return `=?base64?${Buffer.from(text).toString('base64')}?=`
-}
 
 test('any text comes back from a header value', () => {
   fc.assert(
@@ -37,7 +29,11 @@ test('what is wrapped badly means nothing, what is not wrapped means itself', ()
 })
 
 test('no header value makes the decoder fail', () => {
-  fc.assert(fc.property(fc.string(), (value) => void decodeHeaderValue(value)))
+  fc.assert(
+    fc.property(fc.string(), (value) => {
+      expect(() => decodeHeaderValue(value)).not.toThrow()
+    }),
+  )
 })
 
 const told = fc.dictionary(fc.string({ maxLength: 10 }), fc.jsonValue({ maxDepth: 1 }), {
@@ -98,11 +94,12 @@ test('what was altered, sealed by others or for something else does not open', (
   expect(openSessionId(others, text)).toBeUndefined()
   expect(openSessionId(testSecretBox, testSecretBox.seal('{}', 'elsewhere'))).toBeUndefined()
   fc.assert(
-    fc.property(fc.nat(text.length - 1), fc.constantFrom('A', 'z', '.', '0'), (at, character) => {
+    // The last character has bits that stand for nothing.
+    fc.property(fc.nat(text.length - 2), fc.constantFrom('A', 'z', '.', '0'), (at, character) => {
       const altered = text.slice(0, at) + character + text.slice(at + 1)
       const opened = openSessionId(testSecretBox, altered)
-      // The last character has bits that stand for nothing.
-      if (altered !== text && at < text.length - 1) expect(opened).toBeUndefined()
+      fc.pre(altered !== text)
+      expect(opened).toBeUndefined()
     }),
   )
   fc.assert(

@@ -134,6 +134,7 @@ test('a session whose server lost what it kept is ended', async () => {
   await post(stream.address, initialize(), json)
   fixture.one.relays[0]?.lose()
   await stream.ended
+  expect(fixture.front.sessions.sse).toBe(0)
 })
 
 test('connections of think end five seconds before the limit, others stay', async () => {

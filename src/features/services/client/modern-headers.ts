@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { RpcRequest } from '../wire/rpc-message.ts'
 import { headerMismatch, type RequestParts } from './envelope.ts'
-import { decodeHeaderValue } from './header-value.ts'
+import { decodeHeaderValue } from '../wire/header-value.ts'
 
 const paramPrefix = 'mcp-param-'
 

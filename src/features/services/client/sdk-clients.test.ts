@@ -47,6 +47,7 @@ function asTransport(transport: unknown): Transport {
 test('a client of SDK 1 works over Streamable HTTP', async () => {
   await using fixture = await openMcpFront()
   await exerciseV1(asTransport(new HttpV1(new URL(`${fixture.url}/one`), { requestInit })))
+  expect(fixture.front.running).toBe(0)
 })
 
 test('a client of SDK 1 works over HTTP+SSE', async () => {

@@ -107,6 +107,7 @@ test('silence on a stream is broken by comments', async () => {
   await using sse = await openStream(`${url}/sse`, mcpHeaders)
   for (const stream of [get, call, sse]) {
     await until(() => stream.text().includes(': keep-alive\n\n'), 'a comment')
+    expect(stream.text()).not.toContain('"error"')
   }
 })
 

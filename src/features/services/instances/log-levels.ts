@@ -3,7 +3,7 @@ import { makeRequest } from '../wire/rpc-message.ts'
 import { ignoring } from './resource-watch.ts'
 
 /** Levels of `notifications/message`, least severe first (RFC 5424). */
-export const logLevels = [
+const logLevels = [
   'debug',
   'info',
   'notice',

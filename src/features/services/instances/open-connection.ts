@@ -12,7 +12,7 @@ import type { ClientHello, Connection, ConnectionListener } from '../upstream/co
 import type { Era } from '../wire/protocol-versions.ts'
 
 /** How a remote server was found to be reached. */
-export interface RemoteManner {
+interface RemoteManner {
   readonly era: Era
   readonly transport: 'streamable-http' | 'sse' | 'websocket'
 }
@@ -29,7 +29,7 @@ export interface ConnectOptions {
 }
 
 /** What a remote server is called with. */
-export interface RemoteTarget {
+interface RemoteTarget {
   readonly url: string
   readonly transport: RemoteManner['transport'] | 'auto'
   readonly allowPrivate: boolean
@@ -65,7 +65,7 @@ export interface OpenDependencies {
 type RemoteUpstream = z.output<typeof RemoteSchema>
 
 /** For whom a connection is opened. */
-export interface OpenRequest {
+interface OpenRequest {
   readonly keyId: string
   readonly client: ClientHello
   readonly listener: ConnectionListener
@@ -74,7 +74,7 @@ export interface OpenRequest {
 }
 
 /** A connection, and what ends the program behind it once it is closed. */
-export interface OpenedConnection {
+interface OpenedConnection {
   readonly connection: Connection
   readonly stop: () => Promise<void>
 }

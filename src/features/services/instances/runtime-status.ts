@@ -1,4 +1,5 @@
 import type { ProgramFigures } from '../process-host.ts'
+import type { ServiceControl } from './service-control.ts'
 import type { ServiceRuntime } from './service-runtime.ts'
 import type { ServiceFigures, ServiceStatus } from './service-status.ts'
 
@@ -49,4 +50,22 @@ export async function sumFigures({
     uptimeMs: Math.max(...known.map(({ uptimeMs }) => uptimeMs)),
     restarts: sum(({ restarts }) => restarts),
   }
+}
+
+/** State and figures of a service in the words of the proxies that only knew running and not running. */
+export async function healthOf(control: ServiceControl, serviceId: string): Promise<object> {
+  const { state, lastError, health, restarts } = control.status(serviceId)
+  const figures = await control.figures(serviceId)
+  const metrics =
+    figures === undefined
+      ? null
+      : {
+          pid: figures.pid,
+          status: state,
+          uptime: figures.uptimeMs,
+          restartCount: restarts,
+          memoryUsage: figures.memoryBytes,
+          cpuUsage: figures.cpuPercent,
+        }
+  return { status: state, metrics, lastError, health }
 }

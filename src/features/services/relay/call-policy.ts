@@ -5,7 +5,7 @@ import type { Service } from '../service.ts'
 import { createRateWindows } from './rate-windows.ts'
 
 /** What a call is, for limits and records. */
-export interface CallSubject {
+interface CallSubject {
   readonly service: Service
   readonly caller: Caller
   readonly method: string
@@ -17,7 +17,7 @@ export interface CallSubject {
 }
 
 /** How a call ended. */
-export interface CallOutcome {
+interface CallOutcome {
   readonly status: number
   readonly abortedBy: 'client' | 'upstream' | 'timeout' | null
 }

@@ -1,7 +1,7 @@
 import type { Caller } from '../caller.ts'
 import type { ListKind, PublishedCatalogue, PublishedItem } from '../catalogue/catalogue.ts'
 import { listSources } from '../instances/fetch-catalogue.ts'
-import { isJsonObject, objectAt, parseJson, textAt } from '../wire/json.ts'
+import { isJsonObject, parseJson, textAt } from '../wire/json.ts'
 import { editJson } from '../wire/json-edit.ts'
 import type { Era } from '../wire/protocol-versions.ts'
 import { RpcError, rpcCodes } from '../wire/rpc-error.ts'
@@ -74,9 +74,4 @@ function parseCursor(cursor: unknown, length: number): number {
     return at
   }
   throw new RpcError(rpcCodes.invalidParams, 'Invalid cursor')
-}
-
-/** The parameters of a tool, where its definition has them. */
-export function inputSchemaOf(toolJson: string): Readonly<Record<string, unknown>> {
-  return objectAt(parseJson(toolJson), 'inputSchema')
 }

@@ -1,3 +1,4 @@
+import { encodeHeaderValue } from '../wire/header-value.ts'
 import { isJsonObject, objectAt, parseJson, type JsonObject } from '../wire/json.ts'
 
 /** A parameter of a tool that is also sent as a header (MCP 2026-07-28, `x-mcp-header`). */
@@ -39,13 +40,6 @@ export function paramHeaders(toolJson: string, args: JsonObject): string[] {
     const isSent = ['string', 'number', 'boolean'].includes(typeof value)
     return isSent ? [`Mcp-Param-${header}`, encodeHeaderValue(String(value))] : []
   })
-}
-
-/** A value as a header can carry it: what is not plain visible text, or looks like the encoding, is encoded. */
-export function encodeHeaderValue(value: string): string {
-  const isPlain =
-    /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(value) && !value.startsWith('=?base64?')
-  return isPlain ? value : `=?base64?${Buffer.from(value).toString('base64')}?=`
 }
 
 function headerParameters(toolJson: string): HeaderParameter[] {

@@ -9,7 +9,7 @@ import { paramsOf, type RpcRequest } from '../wire/rpc-message.ts'
 import type { ParkedCall } from './parked-call.ts'
 
 /** Whose a call is and which: what has to be the same when its client comes back with answers. */
-export interface CallIdentity {
+interface CallIdentity {
   readonly keyId: string
   readonly serviceId: string
   readonly request: RpcRequest

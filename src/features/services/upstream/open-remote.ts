@@ -14,7 +14,7 @@ import type { PoolShare, UpstreamPools } from './upstream-pools.ts'
 import { openWebSocketChannel } from './websocket-channel.ts'
 
 /** How a remote server is spoken with. */
-export type RemoteTransport = 'streamable-http' | 'sse' | 'websocket'
+type RemoteTransport = 'streamable-http' | 'sse' | 'websocket'
 
 /** Where a remote server is. */
 export interface RemoteServer {
@@ -28,7 +28,7 @@ export interface RemoteServer {
 }
 
 /** What was found out of a server. */
-export interface RemoteVerdict {
+interface RemoteVerdict {
   readonly era: Era
   readonly transport: RemoteTransport
 }

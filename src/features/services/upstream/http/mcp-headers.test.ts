@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { makeRequest } from '../../wire/rpc-message.ts'
-import { encodeHeaderValue, mirrorHeaders } from './mcp-headers.ts'
+import { encodeHeaderValue } from '../../wire/header-value.ts'
+import { mirrorHeaders } from './mcp-headers.ts'
 
 test('whatever a name is, its header is plain and means the same', () => {
   const text = fc.oneof(

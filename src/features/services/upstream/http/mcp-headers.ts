@@ -1,3 +1,4 @@
+import { encodeHeaderValue } from '../../wire/header-value.ts'
 import type { RpcNotification, RpcRequest } from '../../wire/rpc-message.ts'
 import { metaKeys } from '../../wire/meta-keys.ts'
 import { memberPath, memberText, stringOf, type MemberPath } from '../members.ts'
@@ -33,12 +34,4 @@ export function mirrorHeaders(message: RpcRequest | RpcNotification, version: st
   const name = path === undefined ? undefined : stringOf(memberText(bytes, path))
   if (name !== undefined) headers.push('mcp-name', encodeHeaderValue(name))
   return headers
-}
-
-/** `text` as a header value: as it is, or as base64 between marks where a header would not carry it unchanged. */
-export function encodeHeaderValue(text: string): string {
-  const isPlain = /^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/.test(text)
-  const looksEncoded = text.startsWith('=?base64?') && text.endsWith('?=')
-  if (isPlain && !looksEncoded) return text
-  return `=?base64?${Buffer.from(text, 'utf8').toString('base64')}?=`
 }

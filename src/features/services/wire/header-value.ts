@@ -16,3 +16,11 @@ export function decodeHeaderValue(value: string): string | undefined {
   const decoded = bytes.toString('utf8')
   return Buffer.from(decoded, 'utf8').equals(bytes) ? decoded : undefined
 }
+
+/** `text` as a header value: as it is, or as base64 between marks where a header would not carry it unchanged. */
+export function encodeHeaderValue(text: string): string {
+  const isPlain = /^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/.test(text)
+  const looksEncoded = text.startsWith('=?base64?') && text.endsWith('?=')
+  if (isPlain && !looksEncoded) return text
+  return `=?base64?${Buffer.from(text, 'utf8').toString('base64')}?=`
+}
