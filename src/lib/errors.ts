@@ -213,11 +213,6 @@ export const errorDefinitions = {
     meaning: 'The MCP session is unknown, has ended, or belongs to somebody else.',
     remedy: 'Begin a new session with initialize.',
   },
-  not_attributable: {
-    status: 503,
-    meaning: 'A server asked its client something, and which client it means cannot be told.',
-    remedy: 'Give the service the isolation per-session.',
-  },
   tool_quarantined: {
     status: 403,
     meaning: 'The tool was changed by its server and waits for approval.',

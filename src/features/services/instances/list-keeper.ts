@@ -44,7 +44,9 @@ export class ListKeeper {
 
   /** Reads the lists; calls meanwhile share it. */
   read({ instance, introduction }: Source): Promise<void> {
-    this.#reading ??= this.#fetch(instance, introduction).finally(() => (this.#reading = undefined))
+    this.#reading ??= this.#update(instance, introduction).finally(
+      () => (this.#reading = undefined),
+    )
     return this.#reading
   }
 
@@ -85,7 +87,7 @@ export class ListKeeper {
     for (const listener of this.#listeners) listener(methods)
   }
 
-  async #fetch({ connection }: Instance, introduction: string): Promise<void> {
+  async #update({ connection }: Instance, introduction: string): Promise<void> {
     const { catalogue, service } = this.#deps
     this.#readAs = introduction
     const { id, revision, settings } = service()
