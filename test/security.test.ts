@@ -73,24 +73,38 @@ test('S05 what belongs to another workspace is not there, and stays as it is', a
     targets: [{ provider: 'acme', model: 'm' }],
   })
   const { id: keyId } = await portico.createKey({ name: 'theirs' })
+  const service = await portico.api('POST', '/api/services', {
+    name: 'thoughts',
+    upstream: { kind: 'builtin', server: 'think' },
+  })
+  const bundle = await portico.api('POST', '/api/bundles', { name: 'ours-too', members: [] })
   const targets: Record<string, unknown> = {
     keys: keyId,
     providers: providerId,
     aliases: alias['id'],
     workspaces: 'default',
+    services: service['id'],
+    bundles: bundle['id'],
   }
-  const bodies: Record<string, object> = { PATCH: { name: 'taken' } }
+  const bodies: Record<string, object> = {
+    PATCH: { name: 'taken' },
+    PUT: { name: 'taken' },
+    '/{name}': { value: 'x' },
+    '/approve': { all: true },
+  }
   const before = await everything()
   for (const { method, path } of operations.filter(({ path: route }) => route.includes('{id}'))) {
     const kind = path.split('/')[2] ?? ''
     const ask = async (id: unknown) => {
-      const body = bodies[method]
+      const body = bodies[path.slice(path.lastIndexOf('/'))] ?? bodies[method]
       const route = path.replace('{id}', String(id))
       const answer = await portico.send(method, route, { key: tenant.key, ...(body && { body }) })
       return { status: answer.status, ...withoutRequestId(answer) }
     }
     const foreign = await ask(targets[kind])
-    expect([method, path, foreign.status]).toEqual([method, path, 404])
+    // Commands that requests wanted to run are for admins alone.
+    const expected = path.includes('/commands/') ? 403 : 404
+    expect([method, path, foreign.status]).toEqual([method, path, expected])
     expect(foreign).toEqual(await ask('none'))
   }
   for (const route of ['keys', 'providers', 'aliases', 'usage', 'audit', 'prompts']) {
@@ -237,6 +251,6 @@ function withoutRequestId(answer: Answer): object {
 
 /** All that the admin sees of state, but for the audit trail, which records the admin's own requests. */
 async function everything(): Promise<unknown[]> {
-  const routes = ['keys', 'workspaces', 'providers', 'aliases', 'audit']
+  const routes = ['keys', 'workspaces', 'providers', 'aliases', 'services', 'bundles', 'audit']
   return Promise.all(routes.map((route) => portico.api('GET', `/api/${route}`)))
 }

@@ -53,7 +53,7 @@ test('only values that the service wants, of services that the key may use', asy
   expect((await put('forbidden/values/authorization')).status).toBe(404)
   expect((await services.ask('GET', '/api/services/a')).status).toBe(403)
   services.as('models:use')
-  expect((await put('a/values/authorization')).status).toBe(404)
+  expect((await put('a/values/authorization')).status).toBe(403)
 })
 
 test('the values of a key go with the key', async () => {

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { AppError } from '../../../lib/errors.ts'
 import { hasScope } from '../../../lib/principal.ts'
 import type { Principal } from '../../../lib/principal.ts'
 import { notFound, requesterOf } from '../../../net/requester.ts'
@@ -31,6 +32,8 @@ export function createValueRoutes(deps: ValueRoutesDeps): FastifyPluginAsyncZod 
     return service
   }
   return async (app) => {
+    // Before anything of the request is judged, so that other keys learn nothing of what there is.
+    app.addHook('preValidation', async ({ principal }) => requireScope(principal))
     app.get(
       '/api/services/:id/values',
       about('Show which values a service wants of each key', {
@@ -72,6 +75,11 @@ export function createValueRoutes(deps: ValueRoutesDeps): FastifyPluginAsyncZod 
       },
     )
   }
+}
+
+function requireScope(principal: Principal): void {
+  if (hasScope(principal, 'manage') || hasScope(principal, 'services:use')) return
+  throw new AppError('insufficient_scope', 'This needs a key with the scope services:use.')
 }
 
 /** Throws `not_found`: a key need not know of services that it may not use. */
