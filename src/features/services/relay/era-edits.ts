@@ -3,7 +3,13 @@ import { nestedBytes } from '../wire/json-member.ts'
 import { envelopeKeys, metaKeys } from '../wire/meta-keys.ts'
 import { latestModernVersion } from '../wire/protocol-versions.ts'
 import { rpcCodes } from '../wire/rpc-error.ts'
-import { editMessage, errorOf, type RpcRequest, type RpcResponse } from '../wire/rpc-message.ts'
+import {
+  editMessage,
+  errorOf,
+  unreadableAnswer,
+  type RpcRequest,
+  type RpcResponse,
+} from '../wire/rpc-message.ts'
 import type { ClientProfile } from './relay.ts'
 
 /** A request of a modern client for a legacy server: without its envelope, and without the answers of an earlier round. */
@@ -55,7 +61,7 @@ export function toModernResponse(response: RpcResponse, method: string): RpcResp
     edits.push({ path: ['result', 'ttlMs'], json: '0' })
     edits.push({ path: ['result', 'cacheScope'], json: '"private"' })
   }
-  return editMessage(response, edits)
+  return edited(response, edits)
 }
 
 /** An answer of a modern server for a legacy client. */
@@ -71,7 +77,16 @@ export function toLegacyResponse(response: RpcResponse, method: string): RpcResp
   }))
   if (!hasLegacyStructure(response))
     edits.push({ path: ['result', 'structuredContent'], json: undefined })
-  return editMessage(response, edits)
+  return edited(response, edits)
+}
+
+/** An answer that cannot be edited is none that a client could read. */
+function edited(response: RpcResponse, edits: readonly MemberEdit[]): RpcResponse {
+  try {
+    return editMessage(response, edits)
+  } catch {
+    return unreadableAnswer(response)
+  }
 }
 
 /** The `resultType` of a result, as text; undefined where it has none. */

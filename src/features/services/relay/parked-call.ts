@@ -7,6 +7,7 @@ import { RpcError, rpcCodes } from '../wire/rpc-error.ts'
 import {
   editMessage,
   makeError,
+  makeRawResult,
   makeResult,
   paramsOf,
   withId,
@@ -147,20 +148,28 @@ export class ParkedCall implements CallSink {
     const round = this.#round
     // With nobody there, the client learns of it when it comes back.
     if (round === undefined || this.#questions.size === 0) return
-    const inputRequests = Object.fromEntries(
-      [...this.#questions].map(([key, { request }]) => [key, toInputRequest(request)]),
-    )
-    const state = Promise.try(this.#park, this, round.request)
-    void state.then(
-      (requestState) => {
+    const asked = Promise.try(() => {
+      // First, because what cannot be written is not to be kept either: a server may nest without end.
+      const questions = JSON.stringify(this.#inputRequests())
+      const state = JSON.stringify(this.#park(this, round.request))
+      const result = `{"resultType":"input_required","inputRequests":${questions},"requestState":${state}}`
+      return makeRawResult(round.request.id, result)
+    })
+    void asked.then(
+      (response) => {
         this.#round = undefined
-        const result = { resultType: 'input_required', inputRequests, requestState }
-        round.sink.onResponse(makeResult(round.request.id, result))
+        round.sink.onResponse(response)
       },
       (error: AppError) => {
         this.cancel('The call cannot be kept.')
         round.sink.onFailure(error)
       },
+    )
+  }
+
+  #inputRequests(): JsonObject {
+    return Object.fromEntries(
+      [...this.#questions].map(([key, { request }]) => [key, toInputRequest(request)]),
     )
   }
 

@@ -14,7 +14,7 @@ import type {
 import { discover, initialize, introduce, type Unintroduced } from './handshake.ts'
 import { Listeners, pong, refusal, respondOnce } from './listeners.ts'
 import { OutgoingQueue } from './outgoing-queue.ts'
-import { readMessages } from './read-messages.ts'
+import { takeMessages } from './read-messages.ts'
 
 /** How a server behind a channel is spoken with. */
 export interface ChannelConnectionOptions {
@@ -80,7 +80,7 @@ class ChannelConnection implements Unintroduced {
     if (listener !== undefined) this.#listeners.add(listener)
     this.closed = channel.closed.then((reason) => this.#close(reason))
     channel.receive((bytes) => {
-      for (const message of readMessages(bytes, this.#onNoise)) this.#take(message)
+      takeMessages(bytes, this.#onNoise, (message) => this.#take(message))
     })
   }
 

@@ -1,6 +1,12 @@
 import { scanObject } from '../../../net/json-scan.ts'
 import { editJson } from '../wire/json-edit.ts'
-import { parseMessage, type RpcMessage, type RpcResponse } from '../wire/rpc-message.ts'
+import { parseJson } from '../wire/json.ts'
+import {
+  parseMessage,
+  unreadableAnswer,
+  type RpcMessage,
+  type RpcResponse,
+} from '../wire/rpc-message.ts'
 
 const noiseCharactersMax = 2_000
 
@@ -8,7 +14,7 @@ const noiseCharactersMax = 2_000
  * The messages in what a server sent: one, or several where it speaks revision 2025-03-26 and sends a batch.
  * What is no JSON-RPC is given to `onNoise`, shortened, and skipped.
  */
-export function readMessages(bytes: Buffer, onNoise: (text: string) => void): RpcMessage[] {
+function readMessages(bytes: Buffer, onNoise: (text: string) => void): RpcMessage[] {
   const only = readMessage(bytes)
   if (only !== undefined) return [only]
   const messages: RpcMessage[] = []
@@ -18,6 +24,24 @@ export function readMessages(bytes: Buffer, onNoise: (text: string) => void): Rp
     else messages.push(message)
   }
   return messages
+}
+
+/**
+ * Hands over the messages in what a server sent, one after the other. Whatever it made them of, others go on: one that
+ * cannot be dealt with is given to `onNoise` as well.
+ */
+export function takeMessages(
+  bytes: Buffer,
+  onNoise: (text: string) => void,
+  take: (message: RpcMessage) => void,
+): void {
+  for (const message of readMessages(bytes, onNoise)) {
+    try {
+      take(message)
+    } catch (error) {
+      onNoise(`A message of the server could not be taken: ${String(error)}`)
+    }
+  }
 }
 
 /**
@@ -38,10 +62,20 @@ function withNullId(bytes: Buffer): Buffer {
 
 function readMessage(bytes: Buffer): RpcMessage | undefined {
   try {
-    return parseMessage(bytes)
+    return soundly(parseMessage(bytes))
   } catch {
     return undefined
   }
+}
+
+/**
+ * The message, if everything that is ever parsed of it can be; an error that cannot is another one. Results are relayed
+ * as they are, and may be long; all else is short, and read by whoever passes it on.
+ */
+function soundly(message: RpcMessage): RpcMessage | undefined {
+  if (message.kind === 'response' && !message.isError) return message
+  if (parseJson(message.bytes.toString()) !== undefined) return message
+  return message.kind === 'response' ? unreadableAnswer(message) : undefined
 }
 
 /** The elements of a JSON array of objects; undefined where it is none. What is inside them is not looked at. */

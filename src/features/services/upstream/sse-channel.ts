@@ -4,7 +4,7 @@ import { RpcError, rpcCodes } from '../wire/rpc-error.ts'
 import { makeError } from '../wire/rpc-message.ts'
 import { Exchanges, type ReplyHead } from './http/http-exchange.ts'
 import { withConfigured, type HttpServer } from './http/http-server.ts'
-import { readMessages } from './read-messages.ts'
+import { takeMessages } from './read-messages.ts'
 import type { SseEvent } from './sse-parser.ts'
 
 /** POSTs under way beyond which whoever sends should wait. */
@@ -141,9 +141,9 @@ class SseChannel implements Channel {
   /** A message that the server does not take gets no answer from it, and harms no other. */
   #refuse(bytes: Buffer, status: number): void {
     const error = new RpcError(rpcCodes.internalError, `The server answered with status ${status}.`)
-    for (const message of readMessages(bytes, this.#server.onNoise)) {
+    takeMessages(bytes, this.#server.onNoise, (message) => {
       if (message.kind === 'request') this.#onMessage(makeError(message.id, error).bytes)
-    }
+    })
   }
 
   #close(reason: AppError | undefined): void {

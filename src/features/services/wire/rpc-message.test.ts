@@ -42,6 +42,15 @@ test('the kinds of message are told apart', () => {
   expect(parse('{"jsonrpc":"2.0","id":null,"error":{}}')).toMatchObject({ id: null, isError: true })
 })
 
+test('an id or a method that is no JSON is refused, because answers repeat it', () => {
+  const ids = ['1.', '1.e', '-', '01', '"\\x"', '"a\nb"', '1 2', '1e']
+  const withId = (id: string) => `{"jsonrpc":"2.0","id":${id},"method":"a"}`
+  expect(ids.filter((id) => ![-32600, -32700].includes(codeOf(withId(id)) ?? 0))).toEqual([])
+  expect(codeOf('{"jsonrpc":"2.0","id":1,"method":"\\x"}')).toBe(-32700)
+  const fine = ['1', '-1', '0', '-0', '1.5e3', '12345678901234567890', '"a"', '"\\u00e9"', '""']
+  expect(fine.filter((id) => codeOf(withId(id)) !== undefined)).toEqual([])
+})
+
 test('what is no message is told from what is no JSON', () => {
   expect(codeOf('nonsense')).toBe(-32700)
   expect(codeOf('')).toBe(-32700)

@@ -63,15 +63,22 @@ export function parseMessage(bytes: Buffer): RpcMessage {
 function idAt(bytes: Buffer, { start, end }: ByteRange): IdText | null {
   const text = bytes.toString('utf8', start, end)
   if (text === 'null') return null
-  const first = text.charCodeAt(0)
-  if (first === 0x22 || first === 0x2d || (first >= 0x30 && first <= 0x39)) return text
+  if (plainId.test(text)) return text
+  const value = parseJson(text)
+  if (typeof value === 'string' || typeof value === 'number') return text
   throw invalid()
 }
+
+/** What needs no further look: it is written into other messages, which it must not break. */
+const plainId = /^(?:"[^"\\\p{Cc}]*"|-?[1-9]\d{0,14}|0)$/u
 
 function textOf(bytes: Buffer, { start, end }: ByteRange): string | undefined {
   const text = bytes.toString('utf8', start, end)
   if (!text.startsWith('"')) return undefined
-  return text.includes('\\') ? (JSON.parse(text) as string) : text.slice(1, -1)
+  if (!text.includes('\\')) return text.slice(1, -1)
+  const value = parseJson(text)
+  if (typeof value === 'string') return value
+  throw new RpcError(rpcCodes.parseError, 'Parse error')
 }
 
 function unreadable(bytes: Buffer): RpcError {
@@ -159,6 +166,12 @@ export function makeResult(id: IdText, result: JsonObject): RpcResponse {
 export function makeRawResult(id: IdText, resultJson: string): RpcResponse {
   const bytes = Buffer.from(`{"jsonrpc":"2.0","id":${id},"result":${resultJson}}`)
   return { kind: 'response', bytes, id, isError: false }
+}
+
+/** What stands for an answer of a server that is no JSON inside. */
+export function unreadableAnswer({ id }: Pick<RpcResponse, 'id'>): RpcResponse {
+  const message = 'The answer of the server cannot be read.'
+  return makeError(id, new RpcError(rpcCodes.internalError, message))
 }
 
 /** Makes the response that carries an error. */

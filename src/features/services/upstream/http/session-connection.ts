@@ -16,7 +16,7 @@ import type {
 } from '../connection.ts'
 import { initialized, introduce, sendInitialize, type Unintroduced } from '../handshake.ts'
 import { Listeners, pong, respondOnce } from '../listeners.ts'
-import { readAnswer, readMessages } from '../read-messages.ts'
+import { readAnswer, takeMessages } from '../read-messages.ts'
 import { startCallStream, type StreamPort } from './call-stream.ts'
 import { Exchanges, type HttpExchange, type Reply, type ReplyHead } from './http-exchange.ts'
 import { headerIn, withConfigured, type HttpServer } from './http-server.ts'
@@ -143,7 +143,7 @@ class SessionConnection implements Unintroduced, StreamPort {
   }
 
   takeEvent(call: Call, data: Buffer): void {
-    for (const message of readMessages(data, this.#server.onNoise)) this.#take(message, call)
+    takeMessages(data, this.#server.onNoise, (message) => this.#take(message, call))
   }
 
   fail(call: Call, error: AppError): void {
@@ -169,14 +169,14 @@ class SessionConnection implements Unintroduced, StreamPort {
   }
 
   #takeUnsolicited(data: Buffer): void {
-    for (const message of readMessages(data, this.#server.onNoise)) {
+    takeMessages(data, this.#server.onNoise, (message) => {
       if (message.kind === 'response') this.#calls.answer(message)
       else if (message.kind === 'request') {
         this.#answer(message, (respond) => this.#listeners.ask(message, respond))
       } else if (!this.#calls.notify(message) && message.method !== progressMethod) {
         this.#listeners.notify(message)
       }
-    }
+    })
   }
 
   #answer(request: RpcRequest, ask: (respond: Respond) => void): void {

@@ -4,7 +4,7 @@ import type { RpcMessage, RpcNotification, RpcRequest } from '../../wire/rpc-mes
 import { Calls, progressMethod, type Call } from '../calls.ts'
 import type { CallOptions, CallSink, RunningCall } from '../connection.ts'
 import type { Unintroduced } from '../handshake.ts'
-import { readAnswer, readMessages } from '../read-messages.ts'
+import { readAnswer, takeMessages } from '../read-messages.ts'
 import {
   Exchanges,
   withoutAnswer,
@@ -98,7 +98,7 @@ class StatelessConnection implements Unintroduced {
 
   #read(call: Call, bytes: Buffer): void {
     if (bytes.length === 0) return
-    for (const message of readMessages(bytes, this.#server.onNoise)) this.#take(call, message)
+    takeMessages(bytes, this.#server.onNoise, (message) => this.#take(call, message))
   }
 
   #take(call: Call, message: RpcMessage): void {
