@@ -1,0 +1,68 @@
+import { expect } from 'vitest'
+import type { Command } from './mcp-fixture.ts'
+import { startPortico } from './portico.ts'
+import type { Answer, Portico, Settings } from './portico.ts'
+
+/** A JSON-RPC response as a test looks into it. */
+// oxlint-disable-next-line typescript/no-explicit-any -- answers of foreign servers are looked into, not typed
+type Loose = any
+
+/** A Portico for MCP services, and a key that may use them all. */
+export interface McpGateway extends AsyncDisposable {
+  readonly portico: Portico
+  readonly key: string
+  /** Adds a program as a service. `fields` are those of the management API; `env` and the like go into `upstream`. */
+  addProgram(name: string, program: Command, fields?: ProgramFields): Promise<void>
+  /** Adds a server on loopback as a service. */
+  addRemote(name: string, url: string, transport?: string): Promise<void>
+  /** Makes a plain JSON-RPC call and returns its result. Throws on an error. `path` is below `/mcp`, `''` or with a slash. */
+  call(path: string, method: string, params?: object, key?: string): Promise<Loose>
+  /** Posts a message as a plain client does. */
+  post(path: string, body: object | string, headers?: Record<string, string>): Promise<Answer>
+  /** Names of the tools below the path, in order. */
+  toolNames(path: string, key?: string): Promise<string[]>
+}
+
+interface ProgramFields {
+  readonly upstream?: object
+  readonly [field: string]: unknown
+}
+
+/** Starts Portico with a key for services. */
+export async function startMcpGateway(settings: Settings = {}): Promise<McpGateway> {
+  const portico = await startPortico(settings)
+  const { key } = await portico.createKey({ scopes: ['services:use'] })
+  const call: McpGateway['call'] = async (path, method, params = {}, as = key) => {
+    const body = { jsonrpc: '2.0', id: 1, method, params }
+    const answer = await portico.send('POST', `/mcp${path}`, { key: as, body })
+    const { result } = answer.json<{ result?: unknown }>()
+    if (result === undefined) throw new Error(`${method}: ${answer.status} ${answer.text}`)
+    return result
+  }
+  return {
+    portico,
+    key,
+    call,
+    async addProgram(name, { command, args }, { upstream, ...fields } = {}) {
+      const program = { kind: 'process', command, args, ...upstream }
+      await portico.api('POST', '/api/services', { name, upstream: program, ...fields })
+    },
+    async addRemote(name, url, transport = 'auto') {
+      const upstream = { kind: 'remote', url, transport, allowPrivate: true }
+      await portico.api('POST', '/api/services', { name, upstream })
+    },
+    post: (path, body, headers = {}) => portico.send('POST', `/mcp${path}`, { key, body, headers }),
+    async toolNames(path, as = key) {
+      const { tools } = (await call(path, 'tools/list', {}, as)) as { tools: { name: string }[] }
+      return tools.map(({ name }) => name)
+    },
+    [Symbol.asyncDispose]: () => portico[Symbol.asyncDispose](),
+  }
+}
+
+/** The text of the first block of a tool's result. */
+export function textIn(result: Loose): string {
+  const [block] = result.content as { text?: string }[]
+  expect(block?.text).toBeTypeOf('string')
+  return block?.text ?? ''
+}
