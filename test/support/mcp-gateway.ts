@@ -35,7 +35,8 @@ export async function startMcpGateway(settings: Settings = {}): Promise<McpGatew
   const call: McpGateway['call'] = async (path, method, params = {}, as = key) => {
     const body = { jsonrpc: '2.0', id: 1, method, params }
     const answer = await portico.send('POST', `/mcp${path}`, { key: as, body })
-    const { result } = answer.json<{ result?: unknown }>()
+    const isJson = answer.text.startsWith('{')
+    const { result } = isJson ? answer.json<{ result?: unknown }>() : {}
     if (result === undefined) throw new Error(`${method}: ${answer.status} ${answer.text}`)
     return result
   }
