@@ -50,11 +50,18 @@ export class BundleEndpoints implements Disposable {
     const key = `${bundle.workspaceId} ${bundle.id} ${caller.keyId}`
     const known = this.#endpoints.get(key)
     if (known?.bundle === bundle) return known.endpoint
+    // Every call asks who the members are; they are the same until something changes.
+    let members: { readonly revision: number; readonly list: readonly Member[] } | undefined
     const endpoint = createBundleEndpoint(
       {
         ...this.#deps,
         sealer: this.#deps.secretBox,
-        members: () => this.#members(bundle, caller),
+        members: () => {
+          if (members?.revision !== this.#revision) {
+            members = { revision: this.#revision, list: this.#members(bundle, caller) }
+          }
+          return members.list
+        },
         revision: () => this.#revision,
         onMembersChanged: (listener) => {
           this.#listeners.add(listener)

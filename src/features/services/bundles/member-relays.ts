@@ -42,8 +42,10 @@ export function createMemberRelays(options: MemberRelaysOptions): MemberRelays {
   const closing = new Set<Promise<void>>()
   let isEnding = false
 
+  const isVisible = ({ endpoint }: Member): boolean => profile.caller.allowsService(endpoint.name)
+
   function visible(): readonly Member[] {
-    return options.members().filter(({ endpoint }) => profile.caller.allowsService(endpoint.name))
+    return options.members().filter(isVisible)
   }
 
   function open(member: Member): OpenMember {
@@ -85,7 +87,7 @@ export function createMemberRelays(options: MemberRelaysOptions): MemberRelays {
 
   return {
     visible,
-    find: (key) => visible().find((member) => keyOf(member) === key),
+    find: (key) => options.members().find((member) => keyOf(member) === key && isVisible(member)),
     open,
     opened: () => [...relays.values()],
     closeOthers() {

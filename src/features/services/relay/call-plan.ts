@@ -17,8 +17,8 @@ export interface CallPlan {
   readonly used: string | null
   /** Whether the server may ask the client something about it. */
   readonly asks: boolean
-  /** Whether doing it twice does no harm. */
-  readonly isRepeatable: boolean
+  /** Says whether doing it twice does no harm. */
+  isRepeatable(): boolean
   readonly cacheKey: string | undefined
   /** The state that the client brought from an earlier round. */
   readonly requestState: unknown
@@ -61,7 +61,7 @@ export function planCall(basis: PlanBasis, request: RpcRequest): CallPlan {
     asked: asked ?? null,
     used,
     asks: kind !== undefined,
-    isRepeatable: isRepeatable(request.method, toolJson),
+    isRepeatable: () => isRepeatable(request.method, toolJson),
     cacheKey: cacheKey(service, profile.caller.keyId, { toolJson, params, era: profile.era }),
     requestState: params['requestState'],
     serverEra: catalogue?.hello.era,

@@ -222,7 +222,7 @@ export class RelayedCall implements RunningCall {
 
   /** A session that the server has forgotten is begun anew, once, for what may safely be done twice. */
   #retryOrFail(error: AppError): void {
-    const isForgotten = error.code === 'session_not_found' && this.#plan.isRepeatable
+    const isForgotten = error.code === 'session_not_found' && this.#plan.isRepeatable()
     if (this.#isOver || !isForgotten || this.#isRepeated) return this.#fail(error)
     this.#isRepeated = true
     this.#lease?.release()
