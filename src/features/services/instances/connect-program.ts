@@ -52,14 +52,16 @@ export async function connectProgram(
   options: ConnectOptions,
 ): Promise<Connection> {
   const { service, program, isForced } = started
-  const remembered = deps.manners.get(service.revision)?.era
+  const remembered = deps.manners.recall(service.revision)?.era
   const era =
     options.era === 'auto' ? (remembered ?? (await probe(deps, started, options))) : options.era
   const child = await program.start({ force: isForced, signal: options.signal })
   const connection = await deps.connectors
     .openStdio(child, { ...options, era })
     .catch((error: unknown) => giveUp(started, child, error))
-  deps.manners.set(service.revision, { era, transport: 'streamable-http' })
+  if (remembered === undefined) {
+    deps.manners.remember(service.revision, { era, transport: 'streamable-http' })
+  }
   return connection
 }
 

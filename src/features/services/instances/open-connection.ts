@@ -4,18 +4,13 @@ import type { RemoteUpstream as RemoteSchema } from '../../../protocol/api/servi
 import { resolveValues, type FindUserValues } from './service-values.ts'
 import { connectProgram, programSpec } from './connect-program.ts'
 import { createFailureWindow } from './failure-window.ts'
+import type { Manner, Manners } from './manners.ts'
 import { AppError } from '../../../lib/errors.ts'
 import { randomBase58 } from '../../../lib/ids.ts'
 import type { Child, ProcessHost, Program } from '../process-host.ts'
 import type { Service } from '../service.ts'
 import type { ClientHello, Connection, ConnectionListener } from '../upstream/connection.ts'
 import type { Era } from '../wire/protocol-versions.ts'
-
-/** How a remote server was found to be reached. */
-interface RemoteManner {
-  readonly era: Era
-  readonly transport: 'streamable-http' | 'sse' | 'websocket'
-}
 
 /** How a connection is to be made, whatever is at its other end. */
 export interface ConnectOptions {
@@ -31,7 +26,7 @@ export interface ConnectOptions {
 /** What a remote server is called with. */
 interface RemoteTarget {
   readonly url: string
-  readonly transport: RemoteManner['transport'] | 'auto'
+  readonly transport: Manner['transport'] | 'auto'
   readonly allowPrivate: boolean
   /** Flat list name, value, …, as of each request. */
   readonly headers: () => readonly string[]
@@ -44,8 +39,8 @@ export interface Connectors {
   probeStdio(child: Child, signal: AbortSignal): Promise<Era>
   openRemote(
     target: RemoteTarget,
-    options: ConnectOptions & { readonly remembered: RemoteManner | undefined },
-  ): Promise<{ readonly connection: Connection; readonly transport: RemoteManner['transport'] }>
+    options: ConnectOptions & { readonly remembered: Manner | undefined },
+  ): Promise<{ readonly connection: Connection; readonly transport: Manner['transport'] }>
   openBuiltin(server: 'think' | 'sequentialthinking', options: ConnectOptions): Promise<Connection>
 }
 
@@ -56,7 +51,7 @@ export interface OpenDependencies {
   readonly clock: Clock
   readonly userValues: FindUserValues
   /** Remembers for a revision of a service how it is spoken to. */
-  readonly manners: Map<string, RemoteManner>
+  readonly manners: Manners
   readonly lineBytesMax: () => number
   /** Takes what a server prints beside its messages. */
   readonly onNoise: (serviceId: string, text: string) => void
@@ -122,12 +117,13 @@ export function createConnectionOpener(deps: OpenDependencies, service: Service)
     options: ConnectOptions,
   ): Promise<Connection> {
     const headers = Object.entries(target.values).flat()
-    const remembered = deps.manners.get(service.revision)
+    const remembered = deps.manners.recall(service.revision)
     const { connection, transport } = await deps.connectors.openRemote(
       { ...target, headers: () => headers },
       { ...options, remembered },
     )
-    deps.manners.set(service.revision, { era: connection.era, transport })
+    const manner = { era: connection.era, transport }
+    if (remembered === undefined) deps.manners.remember(service.revision, manner)
     return connection
   }
 

@@ -5,6 +5,7 @@ import { createHealthWatch, type HealthWatch } from './health-watch.ts'
 import type { ServiceControl } from './service-control.ts'
 import { statusOf, sumFigures } from './runtime-status.ts'
 import { changedKinds } from './list-changes.ts'
+import { createManners, type Manners } from './manners.ts'
 import { ServiceRuntime, type RuntimeDependencies } from './service-runtime.ts'
 import type { ServiceFigures, ServiceStatus } from './service-status.ts'
 
@@ -23,7 +24,7 @@ export type ListsListener = (kinds: ReadonlySet<ListKind>) => void
 export class Runtimes implements ServiceControl, AsyncDisposable {
   readonly #deps: RuntimesDependencies
   readonly #runtimes = new Map<string, ServiceRuntime>()
-  readonly #manners: RuntimeDependencies['manners'] = new Map()
+  readonly #manners: Manners
   readonly #listeners = new Map<string, Set<ListsListener>>()
   readonly #allListeners = new Set<ListsListener>()
   readonly #health: HealthWatch
@@ -31,6 +32,7 @@ export class Runtimes implements ServiceControl, AsyncDisposable {
 
   constructor(deps: RuntimesDependencies) {
     this.#deps = deps
+    this.#manners = createManners(deps.clock)
     this.#health = createHealthWatch({ ...deps, runtimes: () => this.#runtimes.values() })
     this.#leave = [
       deps.directory.onChange((change) => void this.#onChange(change)),
@@ -122,7 +124,11 @@ export class Runtimes implements ServiceControl, AsyncDisposable {
     if (published?.revision !== service.revision) return
     if (service.settings.upstream.kind !== 'process') return
     const { era } = published.hello
-    this.#manners.set(service.revision, { era, transport: 'streamable-http' })
+    this.#manners.remember(
+      service.revision,
+      { era, transport: 'streamable-http' },
+      published.fetchedAt,
+    )
   }
 
   #tell(serviceId: string, kinds: ReadonlySet<ListKind>): void {

@@ -196,7 +196,7 @@ export class ServiceRuntime implements AsyncDisposable {
   /** A modern server is told of the client by each request, and does not care whose the connection is. */
   #introduce(user: User): Introduction {
     const { manners, clientInfo } = this.#deps
-    const isModern = manners.get(this.service.revision)?.era === 'modern'
+    const isModern = manners.era(this.service.revision) === 'modern'
     return isModern ? introducePlainly(clientInfo) : introduce(this.service, user, clientInfo)
   }
 

@@ -131,19 +131,27 @@ export class ServiceRelay implements Relay {
     if (sessionId !== undefined && this.#isPrivate) await this.#deps.runtime().endSession(sessionId)
   }
 
+  get #isModernServer(): boolean {
+    return this.#deps.catalogue.published(this.#deps.service().id)?.hello.era === 'modern'
+  }
+
   get #isPrivate(): boolean {
     const { isolation } = this.#deps.service().settings
     return isolation === 'per-session' && this.#context.profile.sessionId !== undefined
+  }
+
+  #knows(method: string): boolean {
+    const isModern = this.#context.profile.era === 'modern'
+    if (isModern ? goneMethods.has(method) : modernMethods.has(method)) return false
+    // Of a connection to a legacy server that several share, anybody could ask for the tasks of all.
+    return !method.startsWith('tasks/') || this.#isModernServer || this.#isPrivate
   }
 
   /** The answer to what concerns no server at this moment; undefined for what does. */
   #ownAnswer(call: ClientCall): Promise<RpcResponse> | undefined {
     const { request } = call
     const { id, method } = request
-    const isModern = this.#context.profile.era === 'modern'
-    if (isModern ? goneMethods.has(method) : modernMethods.has(method)) {
-      return Promise.reject(unknownMethod(method))
-    }
+    if (!this.#knows(method)) return Promise.reject(unknownMethod(method))
     if (kindsByMethod.has(method)) return this.#list(call)
     switch (method) {
       case 'initialize':
