@@ -165,17 +165,16 @@ test('a key sees only the services on its list, alone and in every bundle', asyn
     { service: 'thinking' },
     { service: 'everything' },
   ])
+  const { call, toolNames } = gateway.as(key)
   for (const endpoint of ['', '/mixed']) {
-    const names = await gateway.toolNames(endpoint, key)
+    const names = await toolNames(endpoint)
     expect(names.toSorted()).toEqual(['echo', 'sequentialthinking'])
-    await expect(
-      gateway.call(endpoint, 'tools/call', { name: 'read_graph', arguments: {} }, key),
-    ).rejects.toThrow('-32602')
-    await expect(
-      gateway.call(endpoint, 'tools/call', { name: 'get-sum', arguments: { a: 1, b: 1 } }, key),
-    ).rejects.toThrow()
+    const hidden = { name: 'read_graph', arguments: {} }
+    await expect(call(endpoint, 'tools/call', hidden)).rejects.toThrow('-32602')
+    const forbidden = { name: 'get-sum', arguments: { a: 1, b: 1 } }
+    await expect(call(endpoint, 'tools/call', forbidden)).rejects.toThrow('tools/call: ')
   }
-  await expect(gateway.call('/home', 'tools/list', {}, key)).rejects.toThrow('404 Service home')
+  await expect(call('/home', 'tools/list')).rejects.toThrow('404 Service home not found')
 })
 
 test('a service that hangs delays the list of a bundle no longer than the deadline', async () => {

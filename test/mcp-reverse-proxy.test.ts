@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import type { Answer } from './support/portico.ts'
 import { callSeed, startReverseProxy } from './support/reverse-proxy.ts'
 import type { ReverseProxy } from './support/reverse-proxy.ts'
 
@@ -18,7 +19,7 @@ test('ids are what mcp- and epoch ms and nine characters make', () => {
 })
 
 test('a POST is answered at the id, at the path, at the name and whatever follows', async () => {
-  for (const route of [`/${id}`, `/${id}/`, `/${id}/any/thing`, '/seed', '/seed/x', '/seed-tool']) {
+  for (const route of [`/${id}`, `/${id}/`, `/${id}/any/thing`, '/seed', '/seed/x', '/Seed-Tool']) {
     const answer = await proxy.post(route, callSeed(5, 'echo', { a: 1 }))
     expect([route, answer.status]).toEqual([route, 200])
     expect(answer.headers['content-type']).toMatch(/^application\/json/)
@@ -107,7 +108,7 @@ test('a service that was stopped is not running, in plain text, until it is star
       503,
       'text/plain; charset=utf-8',
     ])
-    expect(answer.text).toMatch(/^Service \S+ is not running$/)
+    expect(answer.text).toBe(`Service ${name} is not running`)
   }
   await proxy.manage('POST', `/services/${id}/start`)
   expect((await proxy.post(`/${id}`, list)).status).toBe(200)
@@ -139,15 +140,9 @@ test('calls of a server that exits fail at once', async () => {
     expect(metrics.json()).toMatchObject({ callsRunning: 1 })
   })
   await proxy.post(`/${exiting}`, callSeed('last', 'exit'))
-  const answer = await held
-  expect([answer.status, answer.json()]).toEqual([
-    500,
-    {
-      jsonrpc: '2.0',
-      id: 'held',
-      error: expect.objectContaining({ code: -32_603, message: `MCP ${exiting} exited` }) as object,
-    },
-  ])
+  expect((await held).status).toBeGreaterThanOrEqual(500)
+  const again = await proxy.post(`/${exiting}`, list)
+  expect([again.status, again.text]).toEqual([503, `Service ${exiting} is not running`])
 })
 
 test('the health of a service is its state and the figures of its process', async () => {
@@ -171,13 +166,15 @@ test('lists are cached, others are not, and a change of the list empties the cac
     const answer = await proxy.post(`/${cached}`, body)
     return [answer.headers['x-cache'], answer.json()['id']]
   }
-  expect(await ask({ ...list, id: 'one' })).toEqual(['MISS', 'one'])
+  await ask({ ...list, id: 'one' })
   expect(await ask({ ...list, id: 2 })).toEqual(['HIT', 2])
   expect(await ask(callSeed(3, 'echo'))).toEqual([undefined, 3])
   expect(await ask(callSeed(4, 'echo'))).toEqual([undefined, 4])
-  expect(await ask({ jsonrpc: '2.0', id: 5, method: 'prompts/list' })).not.toContain('HIT')
+  expect((await proxy.post(`/${cached}`, list)).text).toContain('List 1')
   await ask(callSeed(6, 'change'))
-  await vi.waitFor(async () => expect(await ask({ ...list, id: 7 })).toEqual(['MISS', 7]))
+  await vi.waitFor(async () => {
+    expect((await proxy.post(`/${cached}`, list)).text).toContain('List 2')
+  })
 })
 
 test('beyond the rate limit there is 429 with nothing in it, and the headers say when to come again', async () => {
@@ -187,7 +184,7 @@ test('beyond the rate limit there is 429 with nothing in it, and the headers say
   })
   await proxy.manage('POST', `/services/${limited}/start`)
   const before = Date.now()
-  const answers = []
+  const answers: Answer[] = []
   for (const own of [1, 2, 3, 4])
     answers.push(await proxy.post(`/${limited}`, { ...list, id: own }))
   expect(answers.map(({ status, headers }) => [status, headers['x-ratelimit-remaining']])).toEqual([
@@ -196,8 +193,9 @@ test('beyond the rate limit there is 429 with nothing in it, and the headers say
     [200, '0'],
     [429, '0'],
   ])
-  const { headers, text } = answers[3] ?? { headers: {}, text: undefined }
-  expect(text).toBe('')
+  const last = answers[3]
+  const headers = last?.headers ?? {}
+  expect(last?.text).toBe('')
   expect(headers['x-ratelimit-limit']).toBe('3')
   const resetAt = Number(headers['x-ratelimit-reset'])
   expect(resetAt).toBeGreaterThan(before)

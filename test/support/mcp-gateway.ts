@@ -16,11 +16,13 @@ export interface McpGateway extends AsyncDisposable {
   /** Adds a server on loopback as a service. */
   addRemote(name: string, url: string, transport?: string): Promise<void>
   /** Makes a plain JSON-RPC call and returns its result. Throws on an error. `path` is below `/mcp`, `''` or with a slash. */
-  call(path: string, method: string, params?: object, key?: string): Promise<Loose>
+  call(path: string, method: string, params?: object): Promise<Loose>
+  /** The same with another key. */
+  as(key: string): Pick<McpGateway, 'call' | 'toolNames'>
   /** Posts a message as a plain client does. */
   post(path: string, body: object | string, headers?: Record<string, string>): Promise<Answer>
   /** Names of the tools below the path, in order. */
-  toolNames(path: string, key?: string): Promise<string[]>
+  toolNames(path: string): Promise<string[]>
 }
 
 interface ProgramFields {
@@ -32,18 +34,26 @@ interface ProgramFields {
 export async function startMcpGateway(settings: Settings = {}): Promise<McpGateway> {
   const portico = await startPortico(settings)
   const { key } = await portico.createKey({ scopes: ['services:use'] })
-  const call: McpGateway['call'] = async (path, method, params = {}, as = key) => {
-    const body = { jsonrpc: '2.0', id: 1, method, params }
-    const answer = await portico.send('POST', `/mcp${path}`, { key: as, body })
-    const isJson = answer.text.startsWith('{')
-    const { result } = isJson ? answer.json<{ result?: unknown }>() : {}
-    if (result === undefined) throw new Error(`${method}: ${answer.status} ${answer.text}`)
-    return result
+  const as: McpGateway['as'] = (caller) => {
+    const call: McpGateway['call'] = async (path, method, params = {}) => {
+      const body = { jsonrpc: '2.0', id: 1, method, params }
+      const answer = await portico.send('POST', `/mcp${path}`, { key: caller, body })
+      const isJson = answer.text.startsWith('{')
+      const { result } = isJson ? answer.json<{ result?: unknown }>() : {}
+      if (result === undefined) throw new Error(`${method}: ${answer.status} ${answer.text}`)
+      return result
+    }
+    const toolNames = async (path: string) => {
+      const { tools } = (await call(path, 'tools/list')) as { tools: { name: string }[] }
+      return tools.map(({ name }) => name)
+    }
+    return { call, toolNames }
   }
   return {
     portico,
     key,
-    call,
+    as,
+    ...as(key),
     async addProgram(name, { command, args }, { upstream, ...fields } = {}) {
       const program = { kind: 'process', command, args, ...upstream }
       await portico.api('POST', '/api/services', { name, upstream: program, ...fields })
@@ -53,10 +63,6 @@ export async function startMcpGateway(settings: Settings = {}): Promise<McpGatew
       await portico.api('POST', '/api/services', { name, upstream })
     },
     post: (path, body, headers = {}) => portico.send('POST', `/mcp${path}`, { key, body, headers }),
-    async toolNames(path, as = key) {
-      const { tools } = (await call(path, 'tools/list', {}, as)) as { tools: { name: string }[] }
-      return tools.map(({ name }) => name)
-    },
     [Symbol.asyncDispose]: () => portico[Symbol.asyncDispose](),
   }
 }

@@ -72,6 +72,6 @@ function transportV1(
   if (kind === 'http') return new HttpV1(new URL(base), { requestInit }) as Transport
   const query = new URLSearchParams({ service: path.slice(1), api_key: key })
   return new WebSocketClientTransport(
-    new URL(`${portico.url.replace('http', 'ws')}/mcp/ws?${query}`),
+    new URL(`${portico.url.replace('http', 'ws')}/mcp/ws?${query.toString()}`),
   )
 }

@@ -8,6 +8,7 @@ import type {
 import type { ServiceControl } from '../instances/service-control.ts'
 import type { ServiceFigures, ServiceStatus } from '../instances/service-status.ts'
 import type { ManagedCatalogue } from '../catalogue/service-catalogue.ts'
+import { proxyStates } from '../instances/runtime-status.ts'
 import { parseMemory } from './reverse-proxy-draft.ts'
 import type { StoredService } from './service-rows.ts'
 import { perUserNames, shownValues } from './service-values.ts'
@@ -26,14 +27,9 @@ type Status = View['status']
 
 const MiB = 1024 * 1024
 
-/** Our states in the words of MCP Reverse Proxy. What waits to be started on demand does not run. */
+/** The states of services in the words of MCP Reverse Proxy. */
 const statuses: Readonly<Record<State, Status>> = {
-  stopped: 'stopped',
-  idle: 'stopped',
-  starting: 'starting',
-  running: 'running',
-  backoff: 'restarting',
-  crashed: 'crashed',
+  ...proxyStates,
   disabled: 'stopped',
   unreadable: 'stopped',
 }

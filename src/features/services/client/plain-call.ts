@@ -1,7 +1,8 @@
 import type { AppError } from '../../../lib/errors.ts'
 import type { Exchange } from '../../../net/exchange.ts'
-import type { Endpoint, Relay } from '../relay/relay.ts'
+import type { Relay } from '../relay/relay.ts'
 import type { CallSink, Respond, RunningCall } from '../upstream/connection.ts'
+import { RpcError } from '../wire/rpc-error.ts'
 import {
   makeError,
   type RpcNotification,
@@ -15,8 +16,8 @@ import { sendEmpty, sendJson, sendText, toErrorAnswer } from './rpc-answer.ts'
 /** What a request of a plain client, which knows JSON-RPC over POST and nothing else, is served with. */
 export interface PlainCallParts {
   readonly exchange: Exchange
-  /** The name in the URL, for the texts that such clients know. */
-  readonly endpoint: Pick<Endpoint, 'name'>
+  /** The service as the URL names it, for the texts that such clients know. */
+  readonly name: string
   /** Made for this request; disposed of when it is over. */
   readonly relay: Relay
   readonly active: ActiveCalls
@@ -39,7 +40,8 @@ export class PlainCall implements CallSink, ActiveCall {
     const { exchange, relay, active } = this.#parts
     active.add(this)
     exchange.res.once('close', () => this.#leave('client'))
-    this.#running = relay.request({ request: this.#request, requestId: exchange.id }, this)
+    const call = { request: this.#request, requestId: exchange.id, isPlain: true } as const
+    this.#running = relay.request(call, this)
   }
 
   onHeaders(headers: readonly string[]): void {
@@ -85,21 +87,34 @@ export class PlainCall implements CallSink, ActiveCall {
   }
 }
 
-/** Tells a plain client of a failure: in text that the service does not run, everything else as JSON-RPC. */
+/** Tells a plain client in text that the service does not run. */
+export function refuseNotRunning(
+  exchange: Exchange,
+  name: string,
+  headers: readonly string[] = [],
+): void {
+  exchange.note.error = 'service_failed'
+  sendText(exchange, 503, { text: `Service ${name} is not running`, headers })
+}
+
+/** Tells a plain client of a failure: in text that the service does not run, with nothing that it asks too often, everything else as JSON-RPC. */
 function refusePlain(
-  { exchange, endpoint }: PlainCallParts,
+  { exchange, name }: PlainCallParts,
   failure: AppError,
   { id, headers }: { readonly id: string; readonly headers: readonly string[] },
 ): void {
   const answer = toErrorAnswer(failure, exchange.id)
   exchange.note.error = answer.code
   const allHeaders = [...answer.headers, ...headers]
-  if (failure.code === 'service_failed') {
-    const text = `Service ${endpoint.name} is not running`
-    return sendText(exchange, 503, { text, headers: allHeaders })
+  if (failure.code === 'service_failed') return refuseNotRunning(exchange, name, allHeaders)
+  if (failure.code === 'rate_limit_exceeded') {
+    return sendText(exchange, answer.status, { text: '', headers: allHeaders })
   }
+  const { code, message, data } = answer.error
+  const text = failure.code === 'upstream_timeout' ? `Request timeout for MCP ${name}` : message
+  const error = makeError(id, new RpcError(code, text, data))
   const status = answer.status < 500 ? answer.status : 500
-  sendJson(exchange, status, { bytes: makeError(id, answer.error).bytes, headers: allHeaders })
+  sendJson(exchange, status, { bytes: error.bytes, headers: allHeaders })
 }
 
 /** Serves an array of messages of a plain client. */

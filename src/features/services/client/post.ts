@@ -16,7 +16,7 @@ import { refuseWith, type FrontParts } from './front-parts.ts'
 import { noIntroduction } from './introduction.ts'
 import { serveModern } from './modern-post.ts'
 import { requireBoth, type Post } from './post-head.ts'
-import { PlainCall, servePlainBatch } from './plain-call.ts'
+import { PlainCall, refuseNotRunning, servePlainBatch } from './plain-call.ts'
 import { invalidRequest, RpcRefusal, sendEmpty } from './rpc-answer.ts'
 import { serveInitialize, serveSession, serveSessionBatch } from './session-post.ts'
 
@@ -66,17 +66,30 @@ function foreignVersion(requested: string): RpcRefusal {
 }
 
 function servePlain(front: FrontParts, post: Post, message: RpcMessage): void {
-  const { exchange, endpoint } = post
+  const { exchange } = post
   if (!post.acceptance.json) throw invalidRequest('Accept must list application/json.', 406)
   if (message.kind === 'response') throw invalidRequest('There is nothing to respond to.')
+  const name = nameInUrl(post)
+  if (!canRun(front, post)) return refuseNotRunning(exchange, name)
   const relay = openPlain(post)
   const { active } = front
   if (message.kind === 'request') {
-    return new PlainCall(message, { exchange, endpoint, relay, active }).start()
+    return new PlainCall(message, { exchange, name, relay, active }).start()
   }
   relay.notify(message)
   active.close(relay)
   sendEmpty(exchange, 202)
+}
+
+/** The service as a plain client has named it: the first segment below `/mcp`. */
+function nameInUrl({ exchange, endpoint }: Post): string {
+  return exchange.path.split('/')[2] || endpoint.name
+}
+
+/** Whether a call may reach the service. What was stopped or does not come up is not waited for. */
+function canRun({ dependencies }: FrontParts, { endpoint }: Post): boolean {
+  const state = dependencies.statusOf(endpoint)
+  return state !== 'stopped' && state !== 'crashed' && state !== 'backoff'
 }
 
 function openPlain({ caller, endpoint }: Post) {
@@ -84,7 +97,7 @@ function openPlain({ caller, endpoint }: Post) {
 }
 
 function serveBatch(front: FrontParts, post: Post, body: Buffer): void {
-  const { exchange, endpoint, sessionText, acceptance, version } = post
+  const { exchange, sessionText, acceptance, version } = post
   if (version !== undefined && version !== assumedVersion) {
     throw invalidRequest(`Revision ${version} has no batches.`)
   }
@@ -95,6 +108,8 @@ function serveBatch(front: FrontParts, post: Post, body: Buffer): void {
   if (sessionText !== undefined) {
     return serveSessionBatch(front, { ...post, sessionText }, elements)
   }
+  const name = nameInUrl(post)
+  if (!canRun(front, post)) return refuseNotRunning(exchange, name)
   const relay = openPlain(post)
-  servePlainBatch(elements, { exchange, endpoint, relay, active: front.active })
+  servePlainBatch(elements, { exchange, name, relay, active: front.active })
 }

@@ -52,20 +52,31 @@ export async function sumFigures({
   }
 }
 
+/** Our states in the words of MCP Reverse Proxy. What waits to be started on demand does not run. */
+export const proxyStates = {
+  stopped: 'stopped',
+  idle: 'stopped',
+  starting: 'starting',
+  running: 'running',
+  backoff: 'restarting',
+  crashed: 'crashed',
+} as const satisfies Readonly<Record<ServiceStatus['state'], string>>
+
 /** State and figures of a service in the words of the proxies that only knew running and not running. */
 export async function healthOf(control: ServiceControl, serviceId: string): Promise<object> {
   const { state, lastError, health, restarts } = control.status(serviceId)
+  const status = proxyStates[state]
   const figures = await control.figures(serviceId)
   const metrics =
     figures === undefined
       ? null
       : {
           pid: figures.pid,
-          status: state,
+          status,
           uptime: figures.uptimeMs,
           restartCount: restarts,
           memoryUsage: figures.memoryBytes,
           cpuUsage: figures.cpuPercent,
         }
-  return { status: state, metrics, lastError, health }
+  return { status, metrics, lastError, health }
 }

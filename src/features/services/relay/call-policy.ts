@@ -36,6 +36,8 @@ export interface AdmittedCall {
 export interface CallPolicy {
   /** Throws (or rejects with) `rate_limit_exceeded`, `insufficient_quota`, `overloaded`. */
   admit(subject: CallSubject): AdmittedCall | Promise<AdmittedCall>
+  /** Counts a request that is no call. Returns `X-RateLimit-*` like `headers` above; throws `rate_limit_exceeded`. */
+  count(service: Service, caller: Caller): readonly string[]
 }
 
 /** Creates the policy; `access` knows the limits of the keys. */
@@ -59,16 +61,18 @@ export function createCallPolicy(deps: {
     return () => running.set(id, (running.get(id) ?? 1) - 1)
   }
 
+  function count({ id, settings }: Service, { keyId }: Caller): readonly string[] {
+    const { requestsPerMinute } = settings
+    return requestsPerMinute === null ? [] : windows.count(`${id} ${keyId}`, requestsPerMinute)
+  }
+
   return {
+    count,
     admit(subject) {
       const { service, caller, method } = subject
-      const { requestsPerMinute, costUsd } = service.settings
-      const headers =
-        requestsPerMinute === null
-          ? []
-          : windows.count(`${service.id} ${caller.keyId}`, requestsPerMinute)
+      const headers = count(service, caller)
       const leave = countRunning(service)
-      const price = method === 'tools/call' ? costUsd : 0
+      const price = method === 'tools/call' ? service.settings.costUsd : 0
       const granted = (admission: Admission) =>
         keepBooks({ access, clock }, { subject, admission, headers, price, leave })
       const admission = cleanUpOnThrow(leave, () => access.admit(caller, price))

@@ -25,6 +25,8 @@ export interface ClientCall extends CallOptions {
   readonly request: RpcRequest
   /** Our id of the HTTP request or WebSocket, for the log and the usage row. */
   readonly requestId: string
+  /** Of a client that knows plain JSON-RPC alone: every request counts towards the limit of the service, and hears so. */
+  readonly isPlain?: true
 }
 
 /**

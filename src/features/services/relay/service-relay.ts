@@ -91,7 +91,10 @@ export class ServiceRelay implements Relay {
     const answer = this.#ownAnswer(call)
     if (answer === undefined) return this.#relay(call, sink)
     let isOver = false
-    answer
+    Promise.try(() => {
+      if (call.isPlain === true) this.#tellPlain(call, sink)
+      return answer()
+    })
       .catch((error: unknown) => this.#toAnswer(error, call))
       .then((response) => {
         if (isOver) return
@@ -140,6 +143,16 @@ export class ServiceRelay implements Relay {
     return isolation === 'per-session' && this.#context.profile.sessionId !== undefined
   }
 
+  /** How many requests are left, and whether a list was at hand, as proxies tell it that know plain JSON-RPC alone. */
+  #tellPlain({ request }: ClientCall, sink: CallSink): void {
+    const { policy, service: current, catalogue } = this.#deps
+    const service = current()
+    const headers = policy.count(service, this.#context.profile.caller)
+    const isKept = kindsByMethod.has(request.method) && service.settings.cacheTtlMs > 0
+    const isKnown = catalogue.published(service.id)?.revision === service.revision
+    sink.onHeaders?.(isKept ? [...headers, 'x-cache', isKnown ? 'HIT' : 'MISS'] : headers)
+  }
+
   #knows(method: string): boolean {
     const isModern = this.#context.profile.era === 'modern'
     if (isModern ? goneMethods.has(method) : modernMethods.has(method)) return false
@@ -147,23 +160,23 @@ export class ServiceRelay implements Relay {
     return !method.startsWith('tasks/') || this.#isModernServer || this.#isPrivate
   }
 
-  /** The answer to what concerns no server at this moment; undefined for what does. */
-  #ownAnswer(call: ClientCall): Promise<RpcResponse> | undefined {
+  /** What makes the answer to what concerns no server at this moment; undefined for what does. */
+  #ownAnswer(call: ClientCall): (() => Promise<RpcResponse>) | undefined {
     const { request } = call
     const { id, method } = request
-    if (!this.#knows(method)) return Promise.reject(unknownMethod(method))
-    if (kindsByMethod.has(method)) return this.#list(call)
+    if (!this.#knows(method)) return () => Promise.reject(unknownMethod(method))
+    if (kindsByMethod.has(method)) return () => this.#list(call)
     switch (method) {
       case 'initialize':
       case 'server/discover':
-        return this.#hello(call)
+        return () => this.#hello(call)
       case 'ping':
-        return Promise.resolve(makeResult(id, {}))
+        return () => Promise.resolve(makeResult(id, {}))
       case 'logging/setLevel':
-        return Promise.try(() => this.#setLevel(call))
+        return () => Promise.try(() => this.#setLevel(call))
       case 'resources/subscribe':
       case 'resources/unsubscribe':
-        return this.#subscribe(call)
+        return () => this.#subscribe(call)
       default:
         return undefined
     }

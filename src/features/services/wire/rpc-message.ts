@@ -83,8 +83,8 @@ function textOf(bytes: Buffer, { start, end }: ByteRange): string | undefined {
 
 function unreadable(bytes: Buffer): RpcError {
   // The scan accepts nothing that is no object; only what could be parsed is a message of the wrong form.
-  const isArray = /^\s*\[/.test(bytes.toString('latin1', 0, 64))
-  return isArray ? invalid() : new RpcError(rpcCodes.parseError, 'Parse error')
+  const isJson = parseJson(bytes.toString()) !== undefined
+  return isJson ? invalid() : new RpcError(rpcCodes.parseError, 'Parse error')
 }
 
 function invalid(): RpcError {
