@@ -56,5 +56,5 @@ function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted)
   if (typeof value !== 'object' || value === null) return value
   const members = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1))
-  return members.map(([name, member]) => ['member', name, sorted(member)])
+  return Object.fromEntries(members.map(([name, member]) => [name, sorted(member)]))
 }
