@@ -43,6 +43,8 @@ export class Instance implements AsyncDisposable {
   readonly #changes: RunningCall | undefined
   readonly #calls = new Set<CallSink>()
   readonly #listeners = new Set<ConnectionListener>()
+  readonly #closeListeners = new Set<(error: AppError | undefined) => void>()
+  #isClosed = false
   /** Takes what the server says that belongs to no call. */
   readonly listener: ConnectionListener
 
@@ -61,11 +63,33 @@ export class Instance implements AsyncDisposable {
       onNotification: (notification) => this.#onNotification(notification),
       onRequest: (request, respond) => this.#onRequest(request, respond),
     }
+    void connection.closed.then((error) => {
+      this.#isClosed = true
+      for (const listener of this.#closeListeners) listener(error)
+      this.#closeListeners.clear()
+    })
   }
 
   /** Resolves when it is over, with the reason unless we ended it. */
   get closed(): Promise<AppError | undefined> {
     return this.connection.closed
+  }
+
+  /**
+   * Hears once when it is over, as `closed` says. Returns the function that ends it: many come and go while an instance
+   * lasts, and a promise would remember all of them.
+   */
+  onClosed(listener: (error: AppError | undefined) => void): () => void {
+    // One object may be given twice, and each time ends by itself.
+    const entry = (error: AppError | undefined): void => listener(error)
+    const listeners = this.#closeListeners
+    listeners.add(entry)
+    if (this.#isClosed) {
+      void this.closed.then((error) => {
+        if (listeners.delete(entry)) entry(error)
+      })
+    }
+    return () => listeners.delete(entry)
   }
 
   /** Calls under way. */

@@ -59,6 +59,8 @@ export class ServiceRelay implements Relay {
   readonly #running = new Map<IdText, RunningCall>()
   readonly #listeners = new Set<ConnectionListener>()
   readonly #attached = new Map<Instance, () => void>()
+  /** What ends our hearing of the end of those instances. */
+  readonly #closings = new Set<() => void>()
   readonly #subscriptions: Subscriptions
   readonly #leaveLists: () => void
   #level: LogLevel | undefined
@@ -108,7 +110,7 @@ export class ServiceRelay implements Relay {
   notify(notification: RpcNotification): void {
     const { method } = notification
     if (method === 'notifications/cancelled') {
-      const id = idKey(JSON.stringify(paramsOf(notification)['requestId']))
+      const id = idKey(JSON.stringify(paramsOf(notification)['requestId']) ?? 'null')
       const running = this.#running.get(id)
       this.#running.delete(id)
       running?.cancel(textAt(paramsOf(notification), 'reason'))
@@ -130,6 +132,8 @@ export class ServiceRelay implements Relay {
     this.#subscriptions.close()
     for (const leave of this.#attached.values()) leave()
     this.#attached.clear()
+    for (const forget of this.#closings) forget()
+    this.#closings.clear()
     const { sessionId } = this.#context.profile
     if (sessionId !== undefined && this.#isPrivate) await this.#deps.runtime().endSession(sessionId)
   }
@@ -281,12 +285,14 @@ export class ServiceRelay implements Relay {
   #attach(instance: Instance): void {
     if (this.#context.profile.era === 'modern' || this.#attached.has(instance)) return
     this.#reattach(instance)
-    void instance.closed.then((error) => {
+    const forget = instance.onClosed((error) => {
       this.#attached.get(instance)?.()
       this.#attached.delete(instance)
+      this.#closings.delete(forget)
       const { upstream } = this.#deps.service().settings
       if (error !== undefined && this.#isPrivate && upstream.kind === 'process') this.#lose()
     })
+    this.#closings.add(forget)
   }
 
   #reattach(instance: Instance): void {

@@ -18,6 +18,8 @@ export class Subscriptions {
   /** What ends the watch of each; undefined while the server is away. */
   readonly #leaves = new Map<string, (() => void) | undefined>()
   #lease: Lease | undefined
+  /** Ends our hearing of the end of its instance. */
+  #forget: (() => void) | undefined
   #opening: Promise<Lease> | undefined
   #retry: NodeJS.Timeout | undefined
   #isKept = false
@@ -73,8 +75,7 @@ export class Subscriptions {
       return lease
     }
     this.#lease = lease
-    void lease.instance.closed.then(() => {
-      if (this.#lease !== lease) return
+    this.#forget = lease.instance.onClosed(() => {
       this.#release()
       for (const uri of this.#leaves.keys()) this.#leaves.set(uri, undefined)
       void this.#restore()
@@ -104,6 +105,8 @@ export class Subscriptions {
   }
 
   #release(): void {
+    this.#forget?.()
+    this.#forget = undefined
     this.#lease?.release()
     this.#lease = undefined
   }
