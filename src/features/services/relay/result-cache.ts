@@ -55,7 +55,9 @@ export function cacheKey(
   if (settings.isolation === 'per-session' || settings.isolation === 'per-call') return undefined
   const { readOnlyHint, idempotentHint } = objectAt(parseJson(call.toolJson), 'annotations')
   if (readOnlyHint !== true || idempotentHint === false) return undefined
-  const { name, arguments: args } = call.params
+  const { name, arguments: args, inputResponses, requestState } = call.params
+  // What the user was asked is in the result, and the call that asked has to be gone on with.
+  if (inputResponses !== undefined || requestState !== undefined) return undefined
   return `${id} ${keyId} ${call.era} ${JSON.stringify([name, args])}`
 }
 
