@@ -31,6 +31,8 @@ export interface InputRoundsOptions {
   readonly method: string
   /** Of the client. */
   readonly capabilities: JsonObject
+  /** How long the client may take for an answer, ms. */
+  readonly answerMs: number
   /** The client's; it is told in the terms of its era. */
   readonly sink: CallSink
   /** Sends a request to the server; what it answers goes to the sink. */
@@ -94,10 +96,11 @@ export function startInputRounds(options: InputRoundsOptions): RunningCall {
 
 /** Asks the client everything that the server wants to know, and makes the request that tells it. */
 async function answerRound(
-  { request, capabilities, sink }: InputRoundsOptions,
+  options: InputRoundsOptions,
   response: RpcResponse,
   signal: AbortSignal,
 ): Promise<RpcRequest> {
+  const { request } = options
   const result = resultOf(response)
   const questions = Object.entries(objectAt(result, 'inputRequests'))
   const state = textAt(result, 'requestState')
@@ -106,7 +109,7 @@ async function answerRound(
     await sleep(emptyRoundPauseMs, undefined, { signal })
   }
   const answers = await Promise.all(
-    questions.map(async ([key, question]) => [key, await askClient(sink, capabilities, question)]),
+    questions.map(async ([key, question]) => [key, await askClient(options, question, signal)]),
   )
   return editMessage(request, [
     {
@@ -121,9 +124,9 @@ async function answerRound(
 }
 
 async function askClient(
-  sink: CallSink,
-  capabilities: JsonObject,
+  { sink, capabilities, answerMs }: InputRoundsOptions,
   question: unknown,
+  signal: AbortSignal,
 ): Promise<JsonObject> {
   const method = textAt(question, 'method') ?? ''
   const capability = capabilityByMethod[method]
@@ -138,9 +141,24 @@ async function askClient(
     isJsonObject(question) && isJsonObject(question['params']) ? question['params'] : undefined
   const { promise, resolve } = Promise.withResolvers<RpcResponse>()
   sink.onRequest(makeRequest('0', method, params), resolve)
-  const answer = await promise
-  const error = errorOf(answer)
-  if (error === undefined) return resultOf(answer)
+  const answer = await within(promise, { answerMs, signal })
+  const error = answer === undefined ? tooLate() : errorOf(answer)
+  if (answer !== undefined && error === undefined) return resultOf(answer)
   if (method === 'elicitation/create') return { action: 'cancel' }
   throw error
+}
+
+/** The answer, or undefined where it does not come in time. Rejects when the call is given up. */
+async function within(
+  answer: Promise<RpcResponse>,
+  { answerMs, signal }: { readonly answerMs: number; readonly signal: AbortSignal },
+): Promise<RpcResponse | undefined> {
+  const answered = new AbortController()
+  const either = AbortSignal.any([signal, answered.signal])
+  const deadline = sleep(answerMs, undefined, { signal: either })
+  return Promise.race([answer, deadline]).finally(() => answered.abort())
+}
+
+function tooLate(): AppError {
+  return new AppError('upstream_timeout', 'The client did not answer in time.')
 }

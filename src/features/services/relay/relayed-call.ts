@@ -30,6 +30,8 @@ export class RelayedCall implements RunningCall {
   #running: RunningCall | undefined
   #isOver = false
   #isRepeated = false
+  /** What the client has been asked is in the result, which then is good for this call alone. */
+  #wasAsked = false
 
   constructor(
     context: RelayContext,
@@ -70,8 +72,10 @@ export class RelayedCall implements RunningCall {
       used,
       requestId,
     })
-    this.#admitted = admitting instanceof Promise ? await admitting : admitting
-    if (this.#isOver) return
+    const admitted = admitting instanceof Promise ? await admitting : admitting
+    // Nobody waits any more, and what was reserved is to be given back.
+    if (this.#isOver) return admitted.end({ status: 503, abortedBy: 'client' })
+    this.#admitted = admitted
     const { cacheKey } = this.#plan
     const known = cacheKey === undefined ? undefined : cache.find(cacheKey, request.id)
     this.#sendHeaders(cacheKey === undefined ? undefined : known === undefined ? 'MISS' : 'HIT')
@@ -121,12 +125,15 @@ export class RelayedCall implements RunningCall {
     const identity = { keyId: profile.caller.keyId, serviceId: service().id, request }
     // The call may outlive this request, and with it the lease.
     this.#lease = undefined
+    const leaveLevel = wantLogs(lease.instance, this.#call)
     const parkable = new ParkedCall(
       { request, sink: this.#clientSink(), capabilities: profile.capabilities },
       (call, round) => parked.park(call, { ...identity, request: round }),
-      () => lease.release(),
+      () => {
+        leaveLevel()
+        lease.release()
+      },
     )
-    const leaveLevel = wantLogs(lease.instance, this.#call)
     const sent = {
       request: toLegacyRequest(this.#plan.toServer(this.#call).request),
       paramHeaders: [],
@@ -137,14 +144,10 @@ export class RelayedCall implements RunningCall {
       },
       onRequest: (asked, respond) => parkable.onRequest(asked, respond),
       onResponse: (response) => {
-        leaveLevel()
         if (isUrlRequest(response)) this.#askUrls(response, parkable)
         else parkable.onResponse(response)
       },
-      onFailure: (error) => {
-        leaveLevel()
-        parkable.onFailure(error)
-      },
+      onFailure: (error) => parkable.onFailure(error),
     }
     this.#running = parkable
     parkable.begin(this.#exchange(lease, sent, sink))
@@ -170,6 +173,7 @@ export class RelayedCall implements RunningCall {
       request: toModernRequest(request, profile, logLevel()),
       method: request.method,
       capabilities: profile.capabilities,
+      answerMs: this.#context.limits().answerMs,
       sink: this.#clientSink(),
       send: (round, sink) => this.#exchange(lease, { request: round, paramHeaders }, sink),
     })
@@ -203,6 +207,7 @@ export class RelayedCall implements RunningCall {
           capability === undefined || this.#context.profile.capabilities[capability] !== undefined
         if (!isAble) return respond(makeError(asked.id, cannotAnswer(asked.method)))
         this.#admitted?.answered()
+        this.#wasAsked = true
         sink.onRequest(asked, respond)
       },
       onResponse: (response) => this.#respond(response),
@@ -214,7 +219,8 @@ export class RelayedCall implements RunningCall {
     if (this.#isOver) return
     const { cacheKey } = this.#plan
     const { cache, service } = this.#context
-    if (cacheKey !== undefined) cache.keep(cacheKey, response, service().settings.cacheTtlMs)
+    const { cacheTtlMs } = service().settings
+    if (cacheKey !== undefined && !this.#wasAsked) cache.keep(cacheKey, response, cacheTtlMs)
     this.#admitted?.answered()
     this.#end({ status: response.isError ? 400 : 200, abortedBy: null })
     this.#sink.onResponse(response)
