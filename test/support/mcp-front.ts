@@ -1,4 +1,5 @@
 import { createServer } from 'node:http'
+import type { Socket } from 'node:net'
 import { pino } from 'pino'
 import type { Caller } from '../../src/features/services/caller.ts'
 import type {
@@ -33,6 +34,8 @@ export interface McpFrontFixture extends AsyncDisposable {
   readonly callers: Readonly<Record<string, Caller & { usable: boolean }>>
   /** Channels that the special name `proxy` was given. */
   readonly channels: Channel[]
+  /** Connections of clients that are open, whatever they are used for. */
+  openSockets(): number
   /** Cuts every connection, as a network does. */
   cut(): void
 }
@@ -44,6 +47,8 @@ export interface McpFrontOptions {
   readonly secretBox?: SecretBox
   readonly anonymous?: Caller
   readonly status?: ReturnType<McpFrontDependencies['statusOf']>
+  /** Waited for before the special name `proxy` is served. */
+  readonly beforeProxy?: () => Promise<void>
 }
 
 const masterKey = new Uint8Array(32).fill(9)
@@ -86,7 +91,11 @@ export async function openMcpFront(options: McpFrontOptions = {}): Promise<McpFr
         return endpoint && { endpoint, rest: rest.map((segment) => `/${segment}`).join('') }
       },
       channelRoute: (name) =>
-        name === 'proxy' ? Promise.resolve((channel) => void channels.push(channel)) : undefined,
+        name === 'proxy'
+          ? Promise.resolve(options.beforeProxy?.()).then(
+              () => (channel) => void channels.push(channel),
+            )
+          : undefined,
       healthOf: (endpoint) => Promise.resolve({ status: 'running', name: endpoint.name }),
       statusOf: () => options.status,
       findForeignOrigin: (req) => findForeignOrigin(req, 'upgrade'),
@@ -97,6 +106,11 @@ export async function openMcpFront(options: McpFrontOptions = {}): Promise<McpFr
     () => ({ ...defaults, ...options.config }),
   )
   const server = serve(front, origins)
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   const port = await listenOnLoopback(server)
   return {
     port,
@@ -107,6 +121,7 @@ export async function openMcpFront(options: McpFrontOptions = {}): Promise<McpFr
     everything,
     callers,
     channels,
+    openSockets: () => sockets.size,
     cut: () => server.closeAllConnections(),
     async [Symbol.asyncDispose]() {
       await front[Symbol.asyncDispose]()

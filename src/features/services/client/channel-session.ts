@@ -27,6 +27,7 @@ import {
 } from './envelope.ts'
 import { isForeseen } from './front-parts.ts'
 import { noIntroduction, readIntroduction } from './introduction.ts'
+import { requireCallRoom } from './call-room.ts'
 import { Questions } from './questions.ts'
 import { toErrorAnswer } from './rpc-answer.ts'
 
@@ -55,6 +56,7 @@ export class ChannelSession implements ConnectionListener {
   #relay: Relay | undefined
   #unlisten: (() => void) | undefined
   #running = 0
+  #isOver = false
 
   constructor(parts: ChannelParts) {
     this.#parts = parts
@@ -70,6 +72,7 @@ export class ChannelSession implements ConnectionListener {
     const { channel } = this.#parts
     channel.receive((bytes) => this.#receive(bytes))
     await channel.closed
+    this.#isOver = true
     this.#unlisten?.()
     for (const call of this.#modern.values()) call.cancel()
     if (this.#relay !== undefined) this.#parts.active.close(this.#relay)
@@ -103,6 +106,8 @@ export class ChannelSession implements ConnectionListener {
   }
 
   #receive(bytes: Buffer): void {
+    // What arrives late has nobody to answer to, and would open what nobody closes.
+    if (this.#isOver) return
     const served = attempt(() =>
       beginsArray(bytes) ? this.#serveBatch(bytes) : this.#serve(parseMessage(bytes)),
     )
@@ -121,9 +126,10 @@ export class ChannelSession implements ConnectionListener {
       if (!this.#cancelModern(message) && !isModern) this.#relayFor(undefined).notify(message)
       return
     }
-    const started = attempt(() =>
-      isModern ? this.#startModern(message, parts) : this.#start(message),
-    )
+    const started = attempt(() => {
+      requireCallRoom(this.running)
+      return isModern ? this.#startModern(message, parts) : this.#start(message)
+    })
     if (!started.isOk) this.sendFailure(message.id, started.error)
   }
 

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { request, type IncomingMessage } from 'node:http'
 import { expect, test } from 'vitest'
 import { createTestClock } from '../../../../test/support/clock.ts'
 import {
@@ -126,6 +128,56 @@ test('the end of the stream is the end of the session', async () => {
   await until(() => fixture.one.alive.length === 0)
   await until(() => fixture.front.sessions.sse === 0)
   expect((await post(stream.address, callTool(2, 'echo'), json)).status).toBe(404)
+})
+
+test('a client that goes while its request is looked at leaves nothing behind', async () => {
+  const looking = Promise.withResolvers<void>()
+  const looked = Promise.withResolvers<void>()
+  const beforeProxy = () => {
+    looking.resolve()
+    return looked.promise
+  }
+  await using fixture = await openMcpFront({ beforeProxy })
+  const controller = new AbortController()
+  const { signal } = controller
+  const opening = fetch(`${fixture.url}/proxy/sse`, { headers: mcpHeaders, signal })
+  await looking.promise
+  controller.abort()
+  await expect(opening).rejects.toThrow()
+  await until(() => fixture.openSockets() === 0)
+  looked.resolve()
+  await until(() => fixture.channels.length === 1)
+  await fixture.channels[0]?.closed
+  await until(() => fixture.front.sessions.sse === 0)
+})
+
+test('a message that arrives when its stream has ended opens nothing', async () => {
+  await using fixture = await openMcpFront()
+  const stream = await connect(fixture)
+  const sending = request(stream.address, { method: 'POST', headers: json })
+  const answered = once(sending, 'response')
+  sending.write('{"jsonrpc":"2.0",')
+  await until(() => fixture.openSockets() === 2)
+  stream.cut()
+  await until(() => fixture.front.sessions.sse === 0)
+  sending.end('"id":1,"method":"ping"}')
+  const [response] = (await answered) as [IncomingMessage]
+  response.resume()
+  expect(fixture.one.relays).toEqual([])
+})
+
+test('a client that waits for very many answers has to wait with further calls', async () => {
+  await using fixture = await openMcpFront()
+  await using stream = await connect(fixture)
+  await post(stream.address, initialize(), json)
+  for (let batch = 0; batch < 10; batch += 1) {
+    const calls = Array.from({ length: 100 }, (_, index) =>
+      callTool(batch * 100 + index + 1, 'hold'),
+    )
+    await post(stream.address, calls, json)
+  }
+  await post(stream.address, callTool('more', 'echo'), json)
+  expect((await stream.until(3))[2]?.data).toContain('"code":"overloaded"')
 })
 
 test('a session whose server lost what it kept is ended', async () => {

@@ -7,6 +7,7 @@ import type { RpcMessage, RpcRequest } from '../wire/rpc-message.ts'
 import { readAccept } from './accept.ts'
 import { runBatch, type Readable } from './batch-call.ts'
 import type { FrontParts } from './front-parts.ts'
+import { requireCallRoom } from './call-room.ts'
 import { readIntroduction } from './introduction.ts'
 import { requireBoth, type Post } from './post-head.ts'
 import { invalidRequest, sendEmpty, sendJson } from './rpc-answer.ts'
@@ -40,6 +41,7 @@ export function serveSession(front: FrontParts, post: SessionPost, message: RpcM
   requireBoth(acceptance)
   const session = front.sessions.find(sessionText, caller, endpoint)
   if (message.kind === 'request') {
+    requireCallRoom(session.calls)
     return new SessionCall(session, exchange, { request: message, mayStream: true }).start()
   }
   if (message.kind === 'notification') session.relay.notify(message)
@@ -62,6 +64,7 @@ export function serveSessionBatch(
   if (elements.some((one) => one.kind === 'request' && one.method === 'initialize')) {
     throw invalidRequest('initialize cannot be part of a batch.')
   }
+  requireCallRoom(session.calls)
   const work = { abandon: () => exchange.res.destroy() }
   session.begin(work)
   const parts = {

@@ -26,6 +26,7 @@ export class SocketChannel implements Channel {
   readonly #inbox = new Inbox()
   #pingedAt: number
   #missed = 0
+  #isClosing = false
 
   /** `now` is monotonic, ms. */
   constructor(socket: WebSocket, now: number) {
@@ -35,6 +36,7 @@ export class SocketChannel implements Channel {
     this.closed = promise
     let failure: AppError | undefined
     socket.on('message', (data, isBinary) => {
+      if (this.#isClosing) return
       if (isBinary) socket.close(closeCodes.unsupportedData, 'Messages are text')
       else if (!this.#inbox.put(data as Buffer)) socket.close(closeCodes.tryAgainLater, 'Too fast')
     })
@@ -68,7 +70,10 @@ export class SocketChannel implements Channel {
     this.#socket.ping()
   }
 
+  /** Takes nothing more and closes in good order; said again, cuts a client that does not answer. */
   close(code: number, reason: string): void {
+    if (this.#isClosing) return this.#socket.terminate()
+    this.#isClosing = true
     this.#socket.close(code, reason)
   }
 

@@ -21,7 +21,9 @@ export class SseChannel implements Channel {
     this.id = id
     this.caller = caller
     this.closed = promise
-    exchange.res.once('close', () => resolve(undefined))
+    // The client may have gone while its request was looked at, and a response closes only once.
+    if (exchange.res.destroyed) resolve(undefined)
+    else exchange.res.once('close', () => resolve(undefined))
     this.#stream = new EventStream(exchange)
     const address = Buffer.from(`${messagePath}?sessionId=${id}`)
     this.#stream.send(address, { name: 'endpoint' })

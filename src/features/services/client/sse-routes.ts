@@ -116,6 +116,7 @@ export class SseConnections implements Swept {
     this.#keep({ channel, messagePath, session, endsAt }, caller.keyId)
     if (session !== undefined) void session.run()
     take?.(channel satisfies Channel)
+    if (isStopping()) channel.end('closing')
   }
 
   #session(

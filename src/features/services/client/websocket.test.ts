@@ -207,6 +207,26 @@ test('S11 when the key stops working, the socket closes with 4401 within two sec
   expect(performance.now() - begun).toBeLessThan(2_000)
 })
 
+test('S11 a client that does not close its socket when its key has ended is not heard, and cut', async () => {
+  await using fixture = await openMcpFront()
+  using client = await connect(fixture, '/one', { subprotocol: 'mcp' })
+  client.send(ping)
+  await client.frame(0)
+  const { alice } = fixture.callers
+  if (alice !== undefined) alice.usable = false
+  // It reads nothing any more, and so never sees that the server wants to close.
+  client.socket.pause()
+  client.socket.on('error', () => {})
+  const { calls } = fixture.one.relays[0] ?? { calls: [] }
+  await until(() => {
+    client.send(ping)
+    return fixture.front.sessions.webSocket === 0
+  })
+  const heard = calls.length
+  expect(heard).toBeLessThan(1_000)
+  expect(fixture.one.alive).toEqual([])
+})
+
 test('a client that answers two pings with nothing is cut, one that answers is not', async () => {
   const clock = createTestClock()
   await using fixture = await openMcpFront({ clock })
@@ -244,6 +264,7 @@ test('a socket that is not read is cut', async () => {
   client.send(initialize())
   await client.frame(0)
   client.socket.pause()
+  client.socket.on('error', () => {})
   const data = 'x'.repeat(256 * 1024)
   await until(() => {
     for (const listener of fixture.one.relays[0]?.listeners ?? []) {
