@@ -1,9 +1,10 @@
+import { LRUCache } from 'lru-cache'
 import type { z } from 'zod'
 import type { Clock } from '../../../lib/clock.ts'
 import type { RemoteUpstream as RemoteSchema } from '../../../protocol/api/services.ts'
-import { resolveValues, type FindUserValues } from './service-values.ts'
+import { hasUserValues, resolveValues, type FindUserValues } from './service-values.ts'
 import { connectProgram, programSpec } from './connect-program.ts'
-import { createFailureWindow } from './failure-window.ts'
+import { createFailureWindow, type FailureWindow } from './failure-window.ts'
 import type { Manner, Manners } from './manners.ts'
 import { AppError } from '../../../lib/errors.ts'
 import { randomBase58 } from '../../../lib/ids.ts'
@@ -84,7 +85,7 @@ export interface ConnectionOpener {
 
 /** Creates the opener of one revision of a service. */
 export function createConnectionOpener(deps: OpenDependencies, service: Service): ConnectionOpener {
-  const failures = createFailureWindow(deps.clock)
+  const windows = new LRUCache<string, FailureWindow>({ max: windowsMax })
   const { upstream, era, startTimeoutMs } = service.settings
   let isForced = false
 
@@ -127,27 +128,37 @@ export function createConnectionOpener(deps: OpenDependencies, service: Service)
     return connection
   }
 
-  function note(error: unknown): never {
-    const known = toFailure(error, service)
-    // Programs have a backoff of their own, with what they said last.
-    if (upstream.kind !== 'process') failures.note(known)
-    throw known
+  /** What fails with the values of one user says nothing of those of another. */
+  function windowFor(keyId: string): FailureWindow {
+    const owner = hasUserValues(service) ? keyId : ''
+    const known = windows.get(owner) ?? createFailureWindow(deps.clock)
+    windows.set(owner, known)
+    return known
   }
 
   return {
     async open(request) {
+      const failures = windowFor(request.keyId)
       failures.check()
-      const opened = await connect(request).catch(note)
+      const opened = await connect(request).catch((error: unknown) => {
+        const known = toFailure(error, service)
+        // Programs have a backoff of their own, with what they said last.
+        if (upstream.kind !== 'process') failures.note(known)
+        throw known
+      })
       failures.clear()
       isForced = false
       return opened
     },
     forgetFailures() {
-      failures.clear()
+      windows.clear()
       isForced = true
     },
   }
 }
+
+/** Beyond so many users the windows of those that were here longest ago are forgotten. */
+const windowsMax = 1_000
 
 /** A program that has no connection now, with the memory of its crashes. */
 function spareProgram(programs: readonly Program[]): Program | undefined {
