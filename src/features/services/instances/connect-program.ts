@@ -91,9 +91,10 @@ async function giveUp(
   if (exit === undefined) throw error
   const { code, signal, stderr } = exit
   const how = signal === null ? `exit code ${code}` : signal
-  const words = stderr.length === 0 ? '' : ` Its last words: ${stderr.slice(-5).join('\n')}`
-  const message = `The program of ${service.name} ended before it answered (${how}).${words}`
-  throw new AppError('service_failed', message, { cause: error })
+  const message = `The program of ${service.name} ended before it answered (${how}).`
+  const words = stderr.slice(-5).join('\n')
+  const hint = words === '' ? {} : { hint: `Its last words on stderr:\n${words}` }
+  throw new AppError('service_failed', message, { ...hint, cause: error })
 }
 
 const exitNoticeMs = 500

@@ -14,6 +14,7 @@ import type { RelayContext } from './relay-context.ts'
 import type { ClientCall } from './relay.ts'
 import { exchangeWithServer } from './server-exchange.ts'
 import { askUrls, isUrlRequest } from './url-elicitation.ts'
+import { withoutOutput } from './without-output.ts'
 
 /**
  * One call of a client on its way to the server and back: let in, given an instance, translated where the eras differ,
@@ -248,7 +249,7 @@ export class RelayedCall implements RunningCall {
     const { status = 500, code = 'internal_error' } = known ?? {}
     const abortedBy = code === 'upstream_timeout' ? 'timeout' : status >= 502 ? 'upstream' : null
     this.#end({ status, abortedBy })
-    if (known !== undefined) this.#sink.onFailure(known)
+    if (known !== undefined) this.#sink.onFailure(withoutOutput(known))
     else
       this.#sink.onResponse(
         makeError(this.#call.request.id, toRpcError(error, this.#call.requestId)),
