@@ -72,7 +72,7 @@ export function createServiceEndpoints(
   const policy = createCallPolicy(deps)
   const cache = createResultCache()
   return (service) => {
-    const current = () => directory.service(service.id) ?? service
+    const current = () => directory.service(service.id) ?? standIn(service)
     return createServiceEndpoint(service, {
       log,
       policy,
@@ -86,6 +86,12 @@ export function createServiceEndpoints(
       onListsChanged: (listener) => runtimes.onListsChanged(service.id, listener),
     })
   }
+}
+
+/** For a service that the directory does not know: one of our own, or one that is gone and serves nobody any more. */
+function standIn(service: Service): Service {
+  if (service.settings.upstream.kind === 'builtin') return service
+  return { ...service, settings: { ...service.settings, enabled: false } }
 }
 
 function callLimits(

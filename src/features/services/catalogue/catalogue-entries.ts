@@ -131,7 +131,8 @@ export function approvedFor(
   return before ?? new ApprovedLists(fetched.lists)
 }
 
-function toEntry({ settings }: Service, known: KnownCatalogue): Entry {
+/** What becomes of what is known under the settings of the service. */
+export function toEntry({ settings }: Service, known: KnownCatalogue): Entry {
   const { fetched, approved, fetchedAt, revision } = known
   const filter = compileFilter(settings.filter)
   const lists = approved?.filter(fetched.lists) ?? fetched.lists

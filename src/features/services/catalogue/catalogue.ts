@@ -1,3 +1,4 @@
+import type { Service } from '../service.ts'
 import type { ServerHello } from '../upstream/connection.ts'
 
 /** The lists of a server. */
@@ -58,6 +59,8 @@ export interface Catalogue {
     revision: string,
     fetched: FetchedCatalogue,
   ): Promise<ReadonlySet<ListKind>>
+  /** What was found for one user alone, as that user may see it: approved, filtered, renamed. Nothing of it is kept. */
+  publish(service: Service, fetched: FetchedCatalogue): PublishedCatalogue
   /** Hears of every service whose published lists changed: by `update`, approval or filter. Returns the function that ends it. */
   onChange(listener: (serviceId: string, kinds: ReadonlySet<ListKind>) => void): () => void
 }

@@ -2,7 +2,7 @@ import { AppError } from '../../../lib/errors.ts'
 import type { Author } from '../../../net/requester.ts'
 import { writeAudit } from '../../../store/audit.ts'
 import type { Service } from '../service.ts'
-import { approvedFor, openCatalogueEntries } from './catalogue-entries.ts'
+import { approvedFor, openCatalogueEntries, toEntry } from './catalogue-entries.ts'
 import type { CatalogueDeps } from './catalogue-entries.ts'
 import { hashFetched, keepCatalogue } from './catalogue-rows.ts'
 import type { KnownCatalogue } from './catalogue-rows.ts'
@@ -51,6 +51,12 @@ export async function openCatalogue(deps: CatalogueDeps): Promise<ManagedCatalog
         before?.hash === hash && before.revision === revision && before.approved === approved
       if (!isSame || entries.isUnsaved(serviceId)) await entries.save(serviceId)
       return kinds
+    },
+    publish(service, fetched) {
+      const approved = approvedFor(service, knownOf(service.id)?.approved, fetched)
+      const { revision } = service
+      return toEntry(service, { fetched, revision, approved, hash: '', fetchedAt: clock.now() })
+        .published
     },
     isQuarantined(serviceId, kind, name) {
       const service = directory.service(serviceId)

@@ -50,7 +50,9 @@ export class Runtimes implements ServiceControl, AsyncDisposable {
     runtime.onListsChanged((methods) =>
       this.#tell(service.id, new Set([...methods].flatMap((method) => [...changedKinds(method)]))),
     )
-    this.#runtimes.set(service.id, runtime)
+    // Of one that is gone nothing is to be kept.
+    const isKnown = this.#deps.directory.service(service.id) !== undefined
+    if (isKnown || service.settings.enabled) this.#runtimes.set(service.id, runtime)
     return runtime
   }
 

@@ -1,13 +1,13 @@
 import { randomBase58 } from '../../../lib/ids.ts'
 import { AppError } from '../../../lib/errors.ts'
 import type { Log } from '../../../lib/log.ts'
-import type { Catalogue } from '../catalogue/catalogue.ts'
+import type { Catalogue, FetchedCatalogue } from '../catalogue/catalogue.ts'
 import type { Program, ProgramState } from '../process-host.ts'
 import type { ClientProfile } from '../relay/relay.ts'
 import type { Service } from '../service.ts'
 import type { JsonObject } from '../wire/json.ts'
 import { createEarlyListener } from './early-listener.ts'
-import { ask } from './fetch-catalogue.ts'
+import { ask, fetchCatalogue } from './fetch-catalogue.ts'
 import { Instance } from './instance.ts'
 import { ListKeeper } from './list-keeper.ts'
 import { InstanceGroup, type Lease } from './instance-group.ts'
@@ -52,6 +52,8 @@ export class ServiceRuntime implements AsyncDisposable {
   readonly #held = new Map<string, Held>()
   readonly #opener: ConnectionOpener
   readonly #lists: ListKeeper
+  /** What was read of instances that serve one user alone, until they say that it has changed. */
+  readonly #ownLists = new WeakMap<Instance, Promise<FetchedCatalogue>>()
   #isStopped = false
   lastError: AppError | undefined
 
@@ -105,8 +107,9 @@ export class ServiceRuntime implements AsyncDisposable {
 
   /** An instance for this user. `asks`: the server may ask the client something about the call. Rejects with `service_failed` and as connecting does. */
   async lease(user: User, asks: boolean): Promise<Lease> {
-    if (this.#isStopped)
-      throw new AppError('service_failed', `The service ${this.service.name} is stopped.`)
+    const { name, settings } = this.service
+    if (!settings.enabled) throw new AppError('service_failed', `The service ${name} is disabled.`)
+    if (this.#isStopped) throw new AppError('service_failed', `The service ${name} is stopped.`)
     const { key, held } = this.#hold(user)
     const lease = await held.group.lease(asks)
     if (this.service.settings.isolation !== 'per-call') return lease
@@ -146,6 +149,18 @@ export class ServiceRuntime implements AsyncDisposable {
     const lease = await this.lease(user, false)
     const source = { instance: lease.instance, introduction }
     await this.#lists.read(source).finally(() => lease.release())
+  }
+
+  /** The lists of the server as this user sees them, from the user's own instance. Rejects as `lease` and reading do. */
+  async ownLists(user: User): Promise<FetchedCatalogue> {
+    const lease = await this.lease(user, false)
+    const { instance } = lease
+    const signal = AbortSignal.timeout(this.service.settings.startTimeoutMs)
+    const read = this.#ownLists.get(instance) ?? fetchCatalogue(instance.connection, signal)
+    this.#ownLists.set(instance, read)
+    const forget = () => void this.#ownLists.delete(instance)
+    read.catch(forget)
+    return read.finally(() => lease.release())
   }
 
   /** Ends everything; nothing starts again before `start`. */
@@ -233,7 +248,10 @@ export class ServiceRuntime implements AsyncDisposable {
       ownership: held.isPrivate ? 'private' : 'shared',
       canAsk: canAsk(held.introduction),
       stop,
-      onListChanged: (method) => this.#lists.announced({ instance, introduction }, method),
+      onListChanged: (method) => {
+        this.#ownLists.delete(instance)
+        this.#lists.announced({ instance, introduction }, method)
+      },
     })
     early.handOver(instance.listener)
     if (instance.needsTurns) await settle(instance)

@@ -1,8 +1,9 @@
-import type { AppError } from '../../../lib/errors.ts'
+import { AppError } from '../../../lib/errors.ts'
 import type { Catalogue, ListKind, PublishedCatalogue } from '../catalogue/catalogue.ts'
 import { isLogLevel, isShown, type LogLevel } from '../instances/log-levels.ts'
 import type { Instance } from '../instances/instance.ts'
 import type { CallSink, ConnectionListener, RunningCall } from '../upstream/connection.ts'
+import { hasUserValues } from '../instances/service-values.ts'
 import { objectAt, textAt } from '../wire/json.ts'
 import { RpcError, rpcCodes, toRpcError } from '../wire/rpc-error.ts'
 import {
@@ -24,6 +25,7 @@ import type { RelayContext } from './relay-context.ts'
 import type { ClientCall, ClientProfile, Relay } from './relay.ts'
 import { RelayedCall } from './relayed-call.ts'
 import { Subscriptions } from './subscriptions.ts'
+import { withoutOutput } from './without-output.ts'
 
 /** What the relay of a client at one service needs beside what its calls need. */
 export interface ServiceRelayDependencies extends Omit<
@@ -90,7 +92,7 @@ export class ServiceRelay implements Relay {
 
   request(call: ClientCall, sink: CallSink): RunningCall {
     const { request } = call
-    const answer = this.#ownAnswer(call)
+    const answer = this.#isServed ? this.#ownAnswer(call) : () => Promise.reject(this.#notServed())
     if (answer === undefined) return this.#relay(call, sink)
     let isOver = false
     Promise.try(() => {
@@ -140,6 +142,16 @@ export class ServiceRelay implements Relay {
 
   get #isModernServer(): boolean {
     return this.#deps.catalogue.published(this.#deps.service().id)?.hello.era === 'modern'
+  }
+
+  /** Connections last longer than what was true when they were made. */
+  get #isServed(): boolean {
+    const { name, settings } = this.#deps.service()
+    return settings.enabled && this.#context.profile.caller.allowsService(name)
+  }
+
+  #notServed(): AppError {
+    return new AppError('not_found', `There is no service ${this.#deps.service().name} any more.`)
   }
 
   get #isPrivate(): boolean {
@@ -255,6 +267,11 @@ export class ServiceRelay implements Relay {
   async #published(): Promise<PublishedCatalogue> {
     const { catalogue, service, runtime } = this.#deps
     const { id, revision } = service()
+    if (hasUserValues(service())) {
+      // What a server shows to one user, whose values it was given, is none of the others' business.
+      const own = await runtime().ownLists(this.#context.user)
+      return catalogue.publish(service(), own)
+    }
     const known = catalogue.published(id)
     if (known?.revision === revision) return known
     const read = runtime().readLists(this.#context.user)
@@ -327,7 +344,7 @@ export class ServiceRelay implements Relay {
 
   #toAnswer(error: unknown, { request, requestId }: ClientCall): RpcResponse | AppError {
     if (error instanceof RpcError) return makeError(request.id, error)
-    if (error instanceof Error && 'code' in error && 'status' in error) return error as AppError
+    if (error instanceof AppError) return withoutOutput(error)
     this.#deps.log.error({ err: error }, `${request.method} failed`)
     return makeError(request.id, toRpcError(error, requestId))
   }
