@@ -71,6 +71,20 @@ export function startFixture(
   return start([path.join(folder, `${form}.ts`), transport], (line) => line)
 }
 
+/**
+ * Starts the server that forgets its sessions with its process, on this port of 127.0.0.1, or on a free one where it is 0.
+ * `journal` is the file where it notes handshakes and calls; with `hangs` it answers no call.
+ */
+export function startRestartable(options: {
+  readonly port: number
+  readonly journal: string
+  readonly hangs?: boolean
+}): Promise<RunningFixture> {
+  const { port, journal, hangs = false } = options
+  const script = path.join(folder, 'restartable.ts')
+  return start([script, String(port), journal, ...(hangs ? ['hang'] : [])], (line) => line)
+}
+
 /** Starts the server `everything` on a free port, of 127.0.0.1 although it would listen everywhere. */
 export function startEverything(transport: 'sse' | 'streamableHttp'): Promise<RunningFixture> {
   const preload = path.join(folder, 'listen-on-loopback.ts')
@@ -79,6 +93,24 @@ export function startEverything(transport: 'sse' | 'streamableHttp'): Promise<Ru
   return start(['--import', preload, ...args], (line) =>
     line.startsWith('http://127.0.0.1:') ? line + endpoint : undefined,
   )
+}
+
+/** A server of one tool, `hello`, that starts in an instant and lives as long as its stdin. */
+export function instantServer(): Command {
+  const answer = (result: string) => `echo '{"jsonrpc":"2.0","id":'"$id"',"result":${result}}'`
+  const hello =
+    '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"sh","version":"1"}}'
+  const tools = '{"tools":[{"name":"hello","inputSchema":{"type":"object"}}]}'
+  const script = `
+    while read -r line; do
+      id=\${line#*\\"id\\":}; id=\${id%%[,\\}]*}
+      case $line in
+        *'"initialize"'*) ${answer(hello)};;
+        *'"tools/list"'*) ${answer(tools)};;
+        *'"tools/call"'*) ${answer('{"content":[{"type":"text","text":"hello"}]}')};;
+      esac
+    done`
+  return { command: '/bin/sh', args: ['-c', script] }
 }
 
 function run(...args: string[]): Command {

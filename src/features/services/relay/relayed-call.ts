@@ -1,4 +1,5 @@
 import { AppError } from '../../../lib/errors.ts'
+import type { Instance } from '../instances/instance.ts'
 import type { Lease } from '../instances/instance-group.ts'
 import type { CallSink, RunningCall } from '../upstream/connection.ts'
 import type { RpcRequest, RpcResponse } from '../wire/rpc-message.ts'
@@ -10,6 +11,7 @@ import type { CallPlan } from './call-plan.ts'
 import { toLegacyRequest, toModernRequest } from './era-edits.ts'
 import { capabilityByMethod, startInputRounds } from './input-rounds.ts'
 import { ParkedCall } from './parked-call.ts'
+import { nameFailure } from './named-failure.ts'
 import type { RelayContext } from './relay-context.ts'
 import type { ClientCall } from './relay.ts'
 import { exchangeWithServer } from './server-exchange.ts'
@@ -28,6 +30,7 @@ export class RelayedCall implements RunningCall {
   readonly #onOver: () => void
   #admitted: AdmittedCall | undefined
   #lease: Lease | undefined
+  #instance: Instance | undefined
   #running: RunningCall | undefined
   #isOver = false
   #isRepeated = false
@@ -107,6 +110,7 @@ export class RelayedCall implements RunningCall {
     const lease = await runtime().lease(user, this.#plan.asks)
     if (this.#isOver) return lease.release()
     this.#lease = lease
+    this.#instance = lease.instance
     attach(lease.instance)
     const { era } = lease.instance.connection
     if (this.#context.profile.era === era) this.#sendDirectly(lease)
@@ -234,7 +238,13 @@ export class RelayedCall implements RunningCall {
     this.#isRepeated = true
     this.#lease?.release()
     this.#lease = undefined
-    this.#send().catch((cause: unknown) => this.#fail(cause))
+    this.#sendAgain().catch((cause: unknown) => this.#fail(cause))
+  }
+
+  /** Calls hear of the end of a session first. Only once its instance is known to be over, another one is given out. */
+  async #sendAgain(): Promise<void> {
+    await this.#instance?.closed
+    if (!this.#isOver) await this.#send()
   }
 
   #fail(error: unknown): void {
@@ -249,11 +259,11 @@ export class RelayedCall implements RunningCall {
     const { status = 500, code = 'internal_error' } = known ?? {}
     const abortedBy = code === 'upstream_timeout' ? 'timeout' : status >= 502 ? 'upstream' : null
     this.#end({ status, abortedBy })
-    if (known !== undefined) this.#sink.onFailure(withoutOutput(known))
-    else
-      this.#sink.onResponse(
-        makeError(this.#call.request.id, toRpcError(error, this.#call.requestId)),
-      )
+    const { id } = this.#call.request
+    if (known === undefined) {
+      return this.#sink.onResponse(makeError(id, toRpcError(error, this.#call.requestId)))
+    }
+    this.#sink.onFailure(nameFailure(withoutOutput(known), this.#context.service().name))
   }
 
   #sendHeaders(cacheState: 'HIT' | 'MISS' | undefined): void {

@@ -21,6 +21,7 @@ import { discoverResult, initializeResult } from './hello-answers.ts'
 import { kindsByMethod, listResult } from './list-answers.ts'
 import { changeMethods } from '../instances/list-changes.ts'
 import { startListening } from './listen-stream.ts'
+import { nameFailure } from './named-failure.ts'
 import type { RelayContext } from './relay-context.ts'
 import type { ClientCall, ClientProfile, Relay } from './relay.ts'
 import { RelayedCall } from './relayed-call.ts'
@@ -344,7 +345,8 @@ export class ServiceRelay implements Relay {
 
   #toAnswer(error: unknown, { request, requestId }: ClientCall): RpcResponse | AppError {
     if (error instanceof RpcError) return makeError(request.id, error)
-    if (error instanceof AppError) return withoutOutput(error)
+    if (error instanceof AppError)
+      return nameFailure(withoutOutput(error), this.#deps.service().name)
     this.#deps.log.error({ err: error }, `${request.method} failed`)
     return makeError(request.id, toRpcError(error, requestId))
   }
