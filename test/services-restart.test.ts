@@ -16,10 +16,12 @@ interface Shown {
   readonly metrics: { readonly pid: number | null } | null
 }
 
-async function api<Body>(portico: PorticoProcess, method: string, route: string, body?: object) {
-  const answer = await portico.ask(method, route, body === undefined ? {} : { body })
+/** Calls the management API, `route` with its method before it, and gives the body of the answer. */
+async function api<Body>(portico: PorticoProcess, route: string, body?: object): Promise<Body> {
+  const [method = '', path = ''] = route.split(' ')
+  const answer = await portico.ask(method, path, body === undefined ? {} : { body })
   const text = await answer.text()
-  if (!answer.ok) throw new Error(`${method} ${route}: ${answer.status} ${text}`)
+  if (!answer.ok) throw new Error(`${route}: ${answer.status} ${text}`)
   return JSON.parse(text) as Body
 }
 
@@ -38,17 +40,17 @@ test('after a kill of Portico no child is left over from before, not even one th
   await using home = await createHome()
   const first = await startProcess(home)
   const body = programOf(misbehaving('slow-call'), { name: 'slow', era: 'legacy' })
-  const { id } = await api<Shown>(first, 'POST', '/api/services', body)
+  const { id } = await api<Shown>(first, 'POST /api/services', body)
   const url = `${first.url}/mcp/slow`
   const headers = await beginSession(url, { key: processAdminKey })
   await using call = await openStream(url, headers, callTool(1, 'wait', { ms: 600_000 }))
   expect(call.response.status).toBe(200)
-  const { metrics } = await api<Shown>(first, 'GET', `/api/services/${id}`)
+  const { metrics } = await api<Shown>(first, `GET /api/services/${id}`)
   const pids = [metrics?.pid ?? 0]
   await killHard(first)
   await using second = await startProcess(home)
   await until(() => running(pids) === 0)
-  expect((await api<Shown>(second, 'GET', `/api/services/${id}`)).state).toBe('idle')
+  expect((await api<Shown>(second, `GET /api/services/${id}`)).state).toBe('idle')
 })
 
 test('after a restart 100 services are listed in under a second, from what is known of them and without a child', async () => {
@@ -61,11 +63,10 @@ test('after a restart 100 services are listed in under a second, from what is kn
       const fields = { name, era: 'legacy' }
       const { id } = await api<Shown>(
         first,
-        'POST',
-        '/api/services',
+        'POST /api/services',
         programOf(instantServer(), fields),
       )
-      await api(first, 'POST', `/api/services/${id}/refresh`)
+      await api(first, `POST /api/services/${id}/refresh`)
     }
   }
   await Promise.all([create(), create(), create(), create()])
@@ -78,7 +79,7 @@ test('after a restart 100 services are listed in under a second, from what is kn
   const { text } = await post(`${second.url}/mcp`, list, headers)
   expect(performance.now() - readyAt).toBeLessThan(1_000)
   expect(text.split('"inputSchema"')).toHaveLength(101)
-  const services = await api<Shown[]>(second, 'GET', '/api/services')
+  const services = await api<Shown[]>(second, 'GET /api/services')
   expect(services.map(({ state }) => state)).toEqual(names.map(() => 'idle'))
 })
 
@@ -87,11 +88,10 @@ test('a session from before a restart goes on at a shared service, for its own k
   const first = await startProcess(home)
   await api(
     first,
-    'POST',
-    '/api/services',
+    'POST /api/services',
     programOf(misbehaving('counter'), { name: 'counter', era: 'legacy' }),
   )
-  const { key } = await api<{ key: string }>(first, 'POST', '/api/keys', {
+  const { key } = await api<{ key: string }>(first, 'POST /api/keys', {
     name: 'other',
     scopes: ['services:use'],
   })
@@ -110,13 +110,15 @@ test('a service that is always to run is started again after a kill of Portico',
   await using home = await createHome()
   const first = await startProcess(home)
   const body = programOf(misbehaving('counter'), { name: 'kept', era: 'legacy', start: 'always' })
-  const { id } = await api<Shown>(first, 'POST', '/api/services', body)
+  const { id } = await api<Shown>(first, 'POST /api/services', body)
   const isUp = async (portico: PorticoProcess) =>
-    (await api<Shown>(portico, 'GET', `/api/services/${id}`)).state === 'running'
+    (await api<Shown>(portico, `GET /api/services/${id}`)).state === 'running'
   await until(() => isUp(first))
-  const before = (await api<Shown>(first, 'GET', `/api/services/${id}`)).metrics?.pid ?? 0
+  const before = (await api<Shown>(first, `GET /api/services/${id}`)).metrics?.pid ?? 0
   await killHard(first)
   await using second = await startProcess(home)
   await until(() => isUp(second))
   await until(() => running([before]) === 0)
+  const after = (await api<Shown>(second, `GET /api/services/${id}`)).metrics?.pid
+  expect(after).not.toBe(before)
 })

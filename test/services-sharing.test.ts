@@ -157,7 +157,7 @@ test('all clients that cannot be asked share one child, whatever their era and k
   ]
   const counts = await Promise.all(clients.map((client) => countWith(client)))
   expect(new Set(counts.map(({ pid }) => pid)).size).toBe(1)
-  expect(counts.map(({ count }) => count).toSorted()).toEqual([1, 2, 3, 4])
+  expect(new Set(counts.map(({ count }) => count))).toEqual(new Set([1, 2, 3, 4]))
 })
 
 test('a per-user service has a child for each key, and one session does not share it with another key', async () => {

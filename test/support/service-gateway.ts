@@ -65,7 +65,10 @@ export async function startServiceGateway(settings: Settings = {}): Promise<Serv
   const requestInit = (chosen = key) => ({ headers: { authorization: `Bearer ${chosen}` } })
   const owned = scope.move()
   return {
-    ...{ portico, key, issueKey, url },
+    portico,
+    key,
+    issueKey,
+    url,
     async add(name, upstream, fields = {}) {
       const body = { name, upstream: upstreamOf(upstream), ...fields }
       const { id } = await portico.api<{ id: string }>('POST', '/api/services', body)
