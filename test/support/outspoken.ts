@@ -17,7 +17,7 @@ export interface Outspoken extends AsyncDisposable {
 }
 
 /** One call of a tool. */
-export interface ToolCall {
+interface ToolCall {
   /** `say` unless it says otherwise. */
   readonly name?: string
   readonly lines?: readonly string[]

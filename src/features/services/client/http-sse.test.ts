@@ -143,7 +143,7 @@ test('a client that goes while its request is looked at leaves nothing behind', 
   const opening = fetch(`${fixture.url}/proxy/sse`, { headers: mcpHeaders, signal })
   await looking.promise
   controller.abort()
-  await expect(opening).rejects.toThrow()
+  await expect(opening).rejects.toThrow('abort')
   await until(() => fixture.openSockets() === 0)
   looked.resolve()
   await until(() => fixture.channels.length === 1)

@@ -102,7 +102,7 @@ export function createConnectionOpener(deps: OpenDependencies, service: Service)
       case 'builtin':
         return withoutProgram(await deps.connectors.openBuiltin(upstream.server, options))
       case 'remote':
-        return withoutProgram(await connectRemote({ ...upstream, values }, options))
+        return withoutProgram(await connectRemote(deps, { service, upstream, values }, options))
       case 'process': {
         const program = spareProgram(request.programs) ?? supervise(deps, service, values)
         if (!request.programs.includes(program)) request.programs.push(program)
@@ -111,21 +111,6 @@ export function createConnectionOpener(deps: OpenDependencies, service: Service)
         return { connection, stop: () => program.stop() }
       }
     }
-  }
-
-  async function connectRemote(
-    target: RemoteUpstream & { readonly values: Readonly<Record<string, string>> },
-    options: ConnectOptions,
-  ): Promise<Connection> {
-    const headers = Object.entries(target.values).flat()
-    const remembered = deps.manners.recall(service.revision)
-    const { connection, transport } = await deps.connectors.openRemote(
-      { ...target, headers: () => headers },
-      { ...options, remembered },
-    )
-    const manner = { era: connection.era, transport }
-    if (remembered === undefined) deps.manners.remember(service.revision, manner)
-    return connection
   }
 
   /** What fails with the values of one user says nothing of those of another. */
@@ -155,6 +140,29 @@ export function createConnectionOpener(deps: OpenDependencies, service: Service)
       isForced = true
     },
   }
+}
+
+async function connectRemote(
+  { connectors, manners }: OpenDependencies,
+  {
+    service: { revision },
+    upstream,
+    values,
+  }: {
+    readonly service: Service
+    readonly upstream: RemoteUpstream
+    readonly values: Readonly<Record<string, string>>
+  },
+  options: ConnectOptions,
+): Promise<Connection> {
+  const headers = Object.entries(values).flat()
+  const remembered = manners.recall(revision)
+  const { connection, transport } = await connectors.openRemote(
+    { ...upstream, headers: () => headers },
+    { ...options, remembered },
+  )
+  if (remembered === undefined) manners.remember(revision, { era: connection.era, transport })
+  return connection
 }
 
 /** Beyond so many users the windows of those that were here longest ago are forgotten. */

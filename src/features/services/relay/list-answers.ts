@@ -19,6 +19,9 @@ export interface ListQuestion {
   readonly ttlMs: number
 }
 
+/** How long a modern client may keep what it is told, where it hears of changes. */
+export const listTtlMs = 30_000
+
 const pageItems = 1000
 
 /** The list that each method asks for. */

@@ -12,8 +12,13 @@ function service(): Service {
     isolation: 'shared',
   })
   return {
-    ...{ id: 'mcp-1', workspaceId: 'default', name: 'a', values: new Map(), revision: '1' },
-    ...{ createdAt: 0, updatedAt: 0 },
+    id: 'mcp-1',
+    workspaceId: 'default',
+    name: 'a',
+    values: new Map(),
+    revision: '1',
+    createdAt: 0,
+    updatedAt: 0,
     settings: { ...settings, isolation: 'shared' },
   }
 }

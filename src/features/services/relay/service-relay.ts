@@ -17,8 +17,9 @@ import {
   type RpcResponse,
 } from '../wire/rpc-message.ts'
 import { planCall } from './call-plan.ts'
+import { idKey, isOfEra, unknownMethod } from './methods.ts'
 import { discoverResult, initializeResult } from './hello-answers.ts'
-import { kindsByMethod, listResult } from './list-answers.ts'
+import { kindsByMethod, listResult, listTtlMs } from './list-answers.ts'
 import { changeMethods } from '../instances/list-changes.ts'
 import { startListening } from './listen-stream.ts'
 import { nameFailure } from './named-failure.ts'
@@ -38,21 +39,6 @@ export interface ServiceRelayDependencies extends Omit<
   /** Hears after lists of the service changed, and which. Returns the function that ends it. */
   readonly onListsChanged: (listener: (kinds: ReadonlySet<ListKind>) => void) => () => void
 }
-
-/** Methods that revision 2026-07-28 took away, and those that it brought. */
-const goneMethods: ReadonlySet<string> = new Set([
-  'initialize',
-  'ping',
-  'logging/setLevel',
-  'resources/subscribe',
-  'resources/unsubscribe',
-  'tasks/list',
-  'tasks/result',
-])
-const modernMethods: ReadonlySet<string> = new Set(['server/discover', 'subscriptions/listen'])
-
-/** How long a modern client may keep what it is told, where it hears of changes. */
-const listTtlMs = 30_000
 
 /** One client at one service. */
 export class ServiceRelay implements Relay {
@@ -171,8 +157,7 @@ export class ServiceRelay implements Relay {
   }
 
   #knows(method: string): boolean {
-    const isModern = this.#context.profile.era === 'modern'
-    if (isModern ? goneMethods.has(method) : modernMethods.has(method)) return false
+    if (!isOfEra(method, this.#context.profile.era)) return false
     // Of a connection to a legacy server that several share, anybody could ask for the tasks of all.
     return !method.startsWith('tasks/') || this.#isModernServer || this.#isPrivate
   }
@@ -344,19 +329,10 @@ export class ServiceRelay implements Relay {
   }
 
   #toAnswer(error: unknown, { request, requestId }: ClientCall): RpcResponse | AppError {
+    const { name } = this.#deps.service()
     if (error instanceof RpcError) return makeError(request.id, error)
-    if (error instanceof AppError)
-      return nameFailure(withoutOutput(error), this.#deps.service().name)
+    if (error instanceof AppError) return nameFailure(withoutOutput(error), name)
     this.#deps.log.error({ err: error }, `${request.method} failed`)
     return makeError(request.id, toRpcError(error, requestId))
   }
-}
-
-/** `1.0` and `1` are one id, and so are two spellings of a text. */
-function idKey(id: IdText): string {
-  return /[\\.eE]/.test(id) ? JSON.stringify(JSON.parse(id)) : id
-}
-
-function unknownMethod(method: string): RpcError {
-  return new RpcError(rpcCodes.methodNotFound, `Method not found: ${method}`)
 }
