@@ -2,7 +2,7 @@ import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/typ
 import { expect, test } from 'vitest'
 import { beginSession, callTool, openStream, post } from './support/mcp-client.ts'
 import { misbehaving } from './support/mcp-fixture.ts'
-import { startServiceGateway, textOf } from './support/service-gateway.ts'
+import { messageIn, startServiceGateway, textOf } from './support/service-gateway.ts'
 import type { ServiceGateway } from './support/service-gateway.ts'
 import { until } from './support/processes.ts'
 
@@ -78,7 +78,7 @@ test('a pinned service holds back what changed and what is new, until that is ap
   const headers = await beginSession(gateway.url('changing'), { key: gateway.key })
   for (const name of ['change', 'extra']) {
     const refused = await post(gateway.url('changing'), callTool(1, name), headers)
-    expect(refused.json).toMatchObject({ error: { data: { code: 'tool_quarantined' } } })
+    expect(messageIn(refused)).toMatchObject({ error: { data: { code: 'tool_quarantined' } } })
   }
   const { changes } = await portico.api<Changes>('GET', `/api/services/${id}/changes`)
   expect(changes.map(({ name, status }) => [name, status])).toEqual([

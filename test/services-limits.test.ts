@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { beginSession, callTool, openStream, post } from './support/mcp-client.ts'
 import { misbehaving } from './support/mcp-fixture.ts'
-import { startServiceGateway } from './support/service-gateway.ts'
+import { messageIn, startServiceGateway } from './support/service-gateway.ts'
 import type { ServiceGateway } from './support/service-gateway.ts'
 import { until } from './support/processes.ts'
 
@@ -27,7 +27,7 @@ test('the requests a minute of a service are counted for each key, told in heade
   expect(refused.status).toBe(429)
   expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
   expect(refused.headers.get('x-ratelimit-remaining')).toBe('0')
-  expect(refused.json).toMatchObject({
+  expect(messageIn(refused)).toMatchObject({
     jsonrpc: '2.0',
     id: 3,
     error: { data: { code: 'rate_limit_exceeded' } },
@@ -47,7 +47,7 @@ test('a service takes no more calls at a time than concurrencyMax, and has room 
   const { key } = await gateway.issueKey()
   const other = await openSession(gateway, 'slow', key)
   const refused = await other(callTool(2, 'cancelled'))
-  expect(refused.json).toMatchObject({ id: 2, error: { data: { code: 'overloaded' } } })
+  expect(messageIn(refused)).toMatchObject({ id: 2, error: { data: { code: 'overloaded' } } })
   const cancellation = { method: 'notifications/cancelled', params: { requestId: 1 } }
   await post(url, { jsonrpc: '2.0', ...cancellation }, headers)
   expect((await other(callTool(3, 'cancelled'))).text).toContain('"text":"1"')
@@ -62,17 +62,17 @@ test('a key is led to the services that it names, and to no more of their tools'
   const list = { jsonrpc: '2.0', id: 1, method: 'tools/list' }
   const send = await openSession(gateway, 'slow', key)
   const listed = await send(list)
-  expect(listed.json).toMatchObject({ result: { tools: [{ name: 'cancelled' }] } })
+  expect(messageIn(listed)).toMatchObject({ result: { tools: [{ name: 'cancelled' }] } })
   expect((await send(callTool(2, 'cancelled'))).text).toContain('"text":"0"')
   const refused = await send(callTool(3, 'wait', { ms: 1 }))
-  expect(refused.json).toMatchObject({ error: { data: { code: 'service_not_allowed' } } })
+  expect(messageIn(refused)).toMatchObject({ error: { data: { code: 'service_not_allowed' } } })
   const forbidden = await post(gateway.url('counter'), list, gateway.headers(key))
   const unknown = await post(gateway.url('nothing'), list, gateway.headers(key))
   expect(forbidden.status).toBe(404)
   const withoutNames = (text: string) => text.replace(/counter|nothing|req_\w+/g, '')
   expect(withoutNames(forbidden.text)).toBe(withoutNames(unknown.text))
   const all = await post(gateway.url(), list, await beginSession(gateway.url(), { key }))
-  expect(all.json).toMatchObject({ result: { tools: [{ name: 'cancelled' }] } })
+  expect(messageIn(all)).toMatchObject({ result: { tools: [{ name: 'cancelled' }] } })
 })
 
 test('a key without services:use gets nowhere', async () => {
@@ -158,7 +158,10 @@ test('the price of calls counts against the budget of a key, and what is above i
   expect((await send(callTool(2, 'count'))).status).toBe(200)
   const refused = await send(callTool(3, 'count'))
   expect(refused.status).toBe(429)
-  expect(refused.json).toMatchObject({ id: 3, error: { data: { code: 'insufficient_quota' } } })
+  expect(messageIn(refused)).toMatchObject({
+    id: 3,
+    error: { data: { code: 'insufficient_quota' } },
+  })
   const listed = await send({ jsonrpc: '2.0', id: 4, method: 'tools/list' })
   expect(listed.status).toBe(200)
 })

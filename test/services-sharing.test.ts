@@ -3,7 +3,13 @@ import type { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { expect, test } from 'vitest'
 import { beginSession, callTool, openStream, post } from './support/mcp-client.ts'
 import { misbehaving } from './support/mcp-fixture.ts'
-import { countWith, running, startServiceGateway, textOf } from './support/service-gateway.ts'
+import {
+  countWith,
+  messageIn,
+  running,
+  startServiceGateway,
+  textOf,
+} from './support/service-gateway.ts'
 import { until } from './support/processes.ts'
 
 /** A call of `wait` under an id and a progress token that are the same for every client. */
@@ -80,9 +86,9 @@ test('numbers and strings are different ids, also of concurrent calls of one cli
   const answers = await Promise.all(
     ids.map((id) => post(url, callTool(id, 'wait', { ms: 100, mark: typeof id }), headers)),
   )
-  for (const [index, { json }] of answers.entries()) {
+  for (const [index, answer] of answers.entries()) {
     const text = `Waited for ${typeof ids[index]}.`
-    expect(json).toMatchObject({ id: ids[index], result: { content: [{ text }] } })
+    expect(messageIn(answer)).toMatchObject({ id: ids[index], result: { content: [{ text }] } })
   }
 })
 

@@ -7,7 +7,7 @@ import { startServiceGateway, textOf } from './support/service-gateway.ts'
 import type { ServiceGateway } from './support/service-gateway.ts'
 import { until } from './support/processes.ts'
 
-vi.setConfig({ testTimeout: 60_000 })
+vi.setConfig({ testTimeout: 120_000 })
 
 /** How many calls the server of `slow-call` was told to cancel. */
 async function countCancelled(gateway: ServiceGateway): Promise<number> {

@@ -8,6 +8,7 @@ import {
 import { isRunning } from './processes.ts'
 import type { Command } from './mcp-fixture.ts'
 import { mcpHeaders } from './mcp-client.ts'
+import type { post } from './mcp-client.ts'
 import { startPortico } from './portico.ts'
 import type { Portico, Settings } from './portico.ts'
 
@@ -131,4 +132,14 @@ export async function countWith(
 /** How many of the processes run. */
 export function running(pids: Iterable<number>): number {
   return [...pids].filter(isRunning).length
+}
+
+/** The text of the message that answers a request: all of the body, or the last event where it is a stream. */
+export function messageText({ text, events }: Awaited<ReturnType<typeof post>>): string {
+  return events.at(-1)?.data ?? text
+}
+
+/** The same, parsed. A server that takes its time is answered with a stream. */
+export function messageIn(answer: Awaited<ReturnType<typeof post>>): unknown {
+  return JSON.parse(messageText(answer))
 }
