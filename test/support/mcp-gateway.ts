@@ -30,10 +30,10 @@ interface ProgramFields {
   readonly [field: string]: unknown
 }
 
-/** Starts Portico with a key for services. */
+/** Starts Portico with a key for services, which may also stand in a URL. */
 export async function startMcpGateway(settings: Settings = {}): Promise<McpGateway> {
   const portico = await startPortico(settings)
-  const { key } = await portico.createKey({ scopes: ['services:use'] })
+  const { key } = await portico.createKey({ scopes: ['services:use'], allowQuery: true })
   const as: McpGateway['as'] = (caller) => {
     const call: McpGateway['call'] = async (path, method, params = {}) => {
       const body = { jsonrpc: '2.0', id: 1, method, params }

@@ -1,6 +1,7 @@
 import { AppError } from '../../../lib/errors.ts'
 import type { Author } from '../../../net/requester.ts'
 import { writeAudit } from '../../../store/audit.ts'
+import { findBuiltin } from '../builtin/builtin-service.ts'
 import type { Service } from '../service.ts'
 import { approvedFor, openCatalogueEntries, toEntry } from './catalogue-entries.ts'
 import type { CatalogueDeps } from './catalogue-entries.ts'
@@ -40,13 +41,16 @@ export async function openCatalogue(deps: CatalogueDeps): Promise<ManagedCatalog
     published: (serviceId) => entries.get(serviceId)?.published,
     fetched: (serviceId) => knownOf(serviceId)?.fetched,
     async update(serviceId, revision, fetched) {
-      const service = directory.service(serviceId)
+      const stored = directory.service(serviceId)
+      const service = stored ?? findBuiltin(serviceId)
       if (service === undefined) return new Set()
       const before = knownOf(serviceId)
       const hash = hashFetched(fetched)
       const approved = approvedFor(service, before?.approved, fetched)
       const fetchedAt = clock.now()
       const kinds = entries.apply(service, { fetched, revision, hash, approved, fetchedAt })
+      // What is part of Portico is asked anew after every start.
+      if (stored === undefined) return kinds
       const isSame =
         before?.hash === hash && before.revision === revision && before.approved === approved
       if (!isSame || entries.isUnsaved(serviceId)) await entries.save(serviceId)

@@ -53,6 +53,8 @@ export class ServiceRelay implements Relay {
   readonly #subscriptions: Subscriptions
   readonly #leaveLists: () => void
   #level: LogLevel | undefined
+  /** The client waits for the answer to its first request, before which it must not hear of anything. */
+  #isGreeting = false
   #lose: () => void = () => undefined
 
   constructor(deps: ServiceRelayDependencies, profile: ClientProfile) {
@@ -220,7 +222,8 @@ export class ServiceRelay implements Relay {
   }
 
   async #hello({ request }: ClientCall): Promise<RpcResponse> {
-    const { hello } = await this.#published()
+    this.#isGreeting = true
+    const { hello } = await this.#published().finally(() => (this.#isGreeting = false))
     const options = { isPrivate: this.#isPrivate, ttlMs: listTtlMs }
     const result =
       request.method === 'initialize'
@@ -325,6 +328,7 @@ export class ServiceRelay implements Relay {
   }
 
   #tellListsChanged(kinds: ReadonlySet<ListKind>): void {
+    if (this.#isGreeting) return
     for (const method of changeMethods(kinds)) this.#tell(makeNotification(method))
   }
 
