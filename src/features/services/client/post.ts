@@ -86,10 +86,10 @@ function nameInUrl({ exchange, endpoint }: Post): string {
   return exchange.path.split('/')[2] || endpoint.name
 }
 
-/** Whether a call may reach the service. What was stopped or does not come up is not waited for. */
+/** Whether a call may reach the service. One that was stopped or crashed too often is not started by a call. */
 function canRun({ dependencies }: FrontParts, { endpoint }: Post): boolean {
   const state = dependencies.statusOf(endpoint)
-  return state !== 'stopped' && state !== 'crashed' && state !== 'backoff'
+  return state !== 'stopped' && state !== 'crashed'
 }
 
 function openPlain({ caller, endpoint }: Post) {
