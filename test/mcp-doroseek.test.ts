@@ -139,5 +139,5 @@ test('a client that leaves takes its connection with it', async () => {
     return (await fetch(gone.portico.url + endpoint?.data, { method: 'POST', headers: json, body }))
       .status
   }
-  await vi.waitFor(async () => expect(await poll()).toBe(404), 5_000)
+  await vi.waitFor(async () => expect(await poll()).toBe(404), 8_000)
 })

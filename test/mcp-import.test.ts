@@ -23,8 +23,7 @@ interface Report {
 
 test('the configuration of Claude Desktop becomes services, of which none is started', async () => {
   await using gateway = await startMcpGateway()
-  const { api } = gateway.portico
-  const report = await api<Report>('POST', '/api/services/import', document)
+  const report = await gateway.portico.api<Report>('POST', '/api/services/import', document)
   expect(report).toMatchObject({
     format: 'claude-desktop',
     services: expect.arrayContaining([
@@ -37,7 +36,7 @@ test('the configuration of Claude Desktop becomes services, of which none is sta
       }),
     ]) as unknown,
   })
-  const rows = await api<{ name: string; status: string }[]>('GET', '/api/services')
+  const rows = await gateway.portico.api<{ name: string; status: string }[]>('GET', '/api/services')
   expect(rows.map(({ name, status }) => [name, status])).toEqual([
     ['everything', 'stopped'],
     ['far-away', 'stopped'],
@@ -46,7 +45,7 @@ test('the configuration of Claude Desktop becomes services, of which none is sta
 
   const env = await gateway.call('/everything', 'tools/call', { name: 'get-env', arguments: {} })
   expect(JSON.parse(textIn(env))).toMatchObject({ PLAIN: 'shown', API_TOKEN: 'tok-canary-0042' })
-  const again = await api<Report>('POST', '/api/services/import', document)
+  const again = await gateway.portico.api<Report>('POST', '/api/services/import', document)
   expect(again.services.map(({ status }) => status).toSorted()).toEqual([
     'failed',
     'skipped',
@@ -56,22 +55,24 @@ test('the configuration of Claude Desktop becomes services, of which none is sta
 
 test('a dry run creates nothing', async () => {
   await using gateway = await startMcpGateway()
-  const { api } = gateway.portico
-  const report = await api<Report>('POST', '/api/services/import?dryRun=true', document)
+  const report = await gateway.portico.api<Report>(
+    'POST',
+    '/api/services/import?dryRun=true',
+    document,
+  )
   expect(report.services).toHaveLength(3)
-  expect(await api('GET', '/api/services')).toEqual([])
+  expect(await gateway.portico.api('GET', '/api/services')).toEqual([])
 })
 
 test('what is written down for a client is what was read, without the secrets', async () => {
   await using gateway = await startMcpGateway()
-  const { api } = gateway.portico
-  await api('POST', '/api/services/import', document)
-  const written = await api('GET', '/api/services/export?format=claude-desktop')
+  await gateway.portico.api('POST', '/api/services/import', document)
+  const written = await gateway.portico.api('GET', '/api/services/export?format=claude-desktop')
   expect(written).toMatchObject({
     mcpServers: { everything: { command, args: [...args], env: { PLAIN: 'shown' } } },
   })
   expect(JSON.stringify(written)).not.toContain('0042')
-  const ours = await api('GET', '/api/services/export?services=everything')
+  const ours = await gateway.portico.api('GET', '/api/services/export?services=everything')
   await using other = await startMcpGateway()
   const report = await other.portico.api<Report>('POST', '/api/services/import', ours)
   expect(report.services).toMatchObject([{ name: 'everything', status: 'created' }])

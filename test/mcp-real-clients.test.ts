@@ -65,10 +65,10 @@ test('progress comes whole and before the answer, and a call that is given up en
     await vi.waitFor(async () => {
       const running = await gateway.portico.api('GET', '/api/services/slow/metrics')
       expect(running).toMatchObject({ callsRunning: 1 })
-    })
+    }, 8_000)
     controller.abort('enough')
     await expect(held).rejects.toThrow('enough')
-    await vi.waitFor(async () => expect(await count()).toBe(before + 1))
+    await vi.waitFor(async () => expect(await count()).toBe(before + 1), 8_000)
   }
   await using stream = await openStream(
     `${gateway.portico.url}/mcp/everything`,
@@ -92,7 +92,7 @@ test('a listener of revision 2026-07-28 hears of resources that a server with se
   const subscription = await client.listen({ resourceSubscriptions: [uri] })
   expect(subscription.honoredFilter).toEqual({ resourceSubscriptions: [uri] })
   await client.callTool({ name: 'toggle-subscriber-updates', arguments: {} })
-  await vi.waitUntil(() => updated.mock.calls.length > 0)
+  await vi.waitUntil(() => updated.mock.calls.length > 0, 8_000)
   expect(updated).toHaveBeenCalledWith(uri)
   await subscription.close()
   expect(await subscription.closed).toBe('local')

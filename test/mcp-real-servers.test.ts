@@ -84,9 +84,9 @@ test('completion, resources, subscriptions and the level of the log reach the se
   )
   await client.setLoggingLevel('info')
   await client.subscribeResource({ uri })
-  await vi.waitUntil(() => logged.mock.calls.some(([level]) => level === 'info'))
+  await vi.waitUntil(() => logged.mock.calls.some(([level]) => level === 'info'), 8_000)
   await client.callTool({ name: 'toggle-subscriber-updates', arguments: {} })
-  await vi.waitUntil(() => updated.mock.calls.length > 0)
+  await vi.waitUntil(() => updated.mock.calls.length > 0, 8_000)
   expect(updated).toHaveBeenCalledWith(uri)
   await client.unsubscribeResource({ uri })
 })
@@ -115,7 +115,7 @@ test('the server filesystem is confined to its folder, and to the roots of a cli
   const list = { name: 'list_allowed_directories', arguments: {} }
   await vi.waitFor(async () => {
     expect(textIn(await rooted.callTool(list))).toContain(other.path)
-  })
+  }, 8_000)
   expect(textIn(await rooted.callTool(read(path.join(other.path, 'b.txt'))))).toBe('text of b')
   expect(await rooted.callTool(read(path.join(folder.path, 'a.txt')))).toMatchObject({
     isError: true,

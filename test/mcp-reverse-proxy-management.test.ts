@@ -24,7 +24,7 @@ async function statusOf(service: string): Promise<unknown> {
 }
 
 async function untilStatus(service: string, status: string): Promise<void> {
-  await vi.waitFor(async () => expect(await statusOf(service)).toBe(status), 5_000)
+  await vi.waitFor(async () => expect(await statusOf(service)).toBe(status), 8_000)
 }
 
 test('the management wants a key, in its own words', async () => {
@@ -75,7 +75,7 @@ test('the program runs in its folder with its environment and real figures', asy
     expect(metrics['memoryUsage']).toBeGreaterThan(10_000_000)
     expect(metrics['uptime']).toBeGreaterThan(0)
     expect(process.kill(Number(metrics['pid']), 0)).toBe(true)
-  })
+  }, 8_000)
 })
 
 test('a service that is not started by itself is started, restarted, stopped and deleted', async () => {
@@ -169,7 +169,7 @@ test('logs are rows, the newest as many as asked for, in the order in which they
     expect(messages.lastIndexOf('something on stderr')).toBeGreaterThan(
       messages.indexOf('server is up'),
     )
-  })
+  }, 8_000)
   const [row, ...others] = (await proxy.manage('GET', `/services/${id}/logs?limit=1`)).json<Row[]>()
   expect(others).toEqual([])
   expect(row).toMatchObject({
@@ -205,7 +205,7 @@ test('logs are followed over a WebSocket, and one of no service closes with 1008
   await vi.waitUntil(async () => {
     await proxy.post(`/${id}`, callSeed(1, 'stderr'))
     return frames.length > 0
-  })
+  }, 8_000)
   expect(JSON.parse(frames[0] ?? '')).toEqual({
     type: 'error',
     timestamp: expect.any(String) as string,
