@@ -24,6 +24,8 @@ export interface SearchOptions {
 
 /** A service may have to be started before it can be searched. */
 const listDeadlineMs = 60_000
+/** Every word is looked for in every tool. */
+const queryCharsMax = 500
 const toolsTtlMs = 60 * 60_000
 const introductions: ReadonlySet<string> = new Set(['initialize', 'server/discover'])
 
@@ -179,6 +181,9 @@ function readQuery(args: unknown): ToolQuery | string {
   const query = textAt(args, 'query')
   const limit = isJsonObject(args) ? (args['limit'] ?? limitDefault) : undefined
   if (query === undefined) return 'find_tools needs a query, a text.'
+  if (query.length > queryCharsMax) {
+    return `The query of find_tools must be a few words, at most ${queryCharsMax} characters.`
+  }
   const isNumber = typeof limit === 'number' && Number.isInteger(limit) && limit >= 1
   if (!isNumber) return `limit must be a whole number from 1 to ${limitMax}.`
   return { query, limit: Math.min(limit, limitMax) }
