@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { scanElements } from '../../../net/json-scan.ts'
 import type { FetchedCatalogue, ListedItem, ListKind } from '../catalogue/catalogue.ts'
 import type { Connection } from '../upstream/connection.ts'
@@ -29,11 +30,16 @@ export const listSources: Readonly<
 }
 
 const pagesMax = 1000
-const itemsMax = 100_000
+const itemsMax = 10_000
+/** No client can read more than that, and it would be held in memory and written to the store. */
+const listBytesMax = 4 * 1024 * 1024
+/** Others have their turn after so many entries. */
+const itemsPerTurn = 200
 
 /**
  * Reads all lists of a server that it says it has, every page of them. A list that it refuses is empty; a cursor that
- * does not advance ends its list. Rejects where the connection fails or `signal` aborts.
+ * does not advance ends its list. Rejects where the connection fails or `signal` aborts, and with `upstream_failed` for
+ * a list of more than 4 MiB.
  */
 export async function fetchCatalogue(
   connection: Connection,
@@ -56,12 +62,17 @@ async function fetchList(
   if (connection.hello.capabilities[capability] === undefined) return []
   const items: ListedItem[] = []
   const seen = new Set<string>()
+  let bytes = 0
   let cursor: string | undefined
   for (let page = 0; page < pagesMax && items.length < itemsMax; page += 1) {
     const params = cursor === undefined ? {} : { cursor }
     const response = await ask(connection, { method, params }, signal)
     if (response.isError) return items
-    items.push(...itemsOf(response, member, name))
+    bytes += response.bytes.length
+    if (bytes > listBytesMax) {
+      throw new AppError('upstream_failed', `The list of ${kind} of the server is too long.`)
+    }
+    items.push(...(await itemsOf(response, member, name)))
     cursor = textAt(resultOf(response), 'nextCursor')
     if (cursor === undefined || seen.has(cursor)) return items
     seen.add(cursor)
@@ -98,12 +109,19 @@ const ownEnvelope = {
 }
 
 /** The entries of a list as JSON text, byte for byte. What has no name of the right kind cannot be asked for, and is left out. */
-function itemsOf({ bytes }: RpcResponse, member: string, nameMember: string): ListedItem[] {
+async function itemsOf(
+  { bytes }: RpcResponse,
+  member: string,
+  nameMember: string,
+): Promise<ListedItem[]> {
   const list = nestedBytes(bytes, 'result', member)
-  if (list === undefined) return []
-  return (scanElements(list) ?? []).flatMap(({ start, end }) => {
+  const items: ListedItem[] = []
+  if (list === undefined) return items
+  for (const [index, { start, end }] of (scanElements(list) ?? []).entries()) {
+    if (index % itemsPerTurn === itemsPerTurn - 1) await nextTurn()
     const json = list.toString('utf8', start, end)
     const name = textAt(parseJson(json), nameMember)
-    return name === undefined ? [] : [{ name, json }]
-  })
+    if (name !== undefined && items.length < itemsMax) items.push({ name, json })
+  }
+  return items
 }
