@@ -68,6 +68,11 @@ test('an event longer than is accepted ends the reading, in one line or in many'
   expect(parse([Buffer.from('data: xxxxxxxxx\n\n'.repeat(10))], 50).isAccepted).toBe(true)
 })
 
+test('an event of very many empty lines ends the reading long before its bytes do', () => {
+  const chunks = Array.from({ length: 200 }, () => Buffer.from('data:\n'.repeat(1_000)))
+  expect(parse(chunks, 64 * 1024 * 1024).isAccepted).toBe(false)
+})
+
 test('any events arrive whole, wherever the stream is cut and however its lines end', () => {
   const word = fc
     .string({ unit: 'grapheme', maxLength: 20 })

@@ -19,6 +19,8 @@ const colon = 0x3a
 const space = 0x20
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])
 const nothing = Buffer.alloc(0)
+/** Each takes much more memory than an empty line has bytes. */
+const linesMax = 100_000
 
 /**
  * Reads a stream of server-sent events in whatever pieces it comes (HTML, section 9.2.6): lines end with LF, CR or CRLF.
@@ -95,7 +97,7 @@ export class SseParser {
     if (end === 0) return true
     const value = end < 0 ? nothing : line.subarray(line[end + 1] === space ? end + 2 : end + 1)
     this.#takeField(line.toString('utf8', 0, end < 0 ? line.length : Math.min(end, 16)), value)
-    return this.#dataBytes <= this.#eventBytesMax
+    return this.#dataBytes <= this.#eventBytesMax && this.#data.length <= linesMax
   }
 
   #takeField(name: string, value: Buffer): void {

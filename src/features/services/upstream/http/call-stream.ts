@@ -14,6 +14,8 @@ export interface StreamPort {
 }
 
 const retryMs = 1_000
+/** A server that wants to be asked again at once would be asked without end. */
+const retryMsMin = 100
 const retryMsMax = 60_000
 /** Attempts in a row that bring no event. */
 const fruitlessMax = 5
@@ -67,7 +69,8 @@ class CallStream {
         this.#lastEventId = this.#exchange?.lastEventId ?? ''
         if (data.length > 0) this.#port.takeEvent(this.#call, data)
       },
-      onRetry: (wantedMs) => void (this.#retryMs = Math.min(wantedMs, retryMsMax)),
+      onRetry: (wantedMs) =>
+        void (this.#retryMs = Math.max(retryMsMin, Math.min(wantedMs, retryMsMax))),
       onEnd: (failure) => this.#onEnd(failure),
     }
   }

@@ -7,7 +7,9 @@ export interface UnsolicitedPort {
   take(data: Buffer): void
 }
 
-const retryMsMin = 1_000
+const retryMsDefault = 1_000
+/** A server that wants to be asked again at once would be asked without end. */
+const retryMsMin = 100
 const retryMsMax = 60_000
 /** How long the handshake waits for a server that keeps the head of the answer back until the first event. */
 const headMs = 250
@@ -17,7 +19,7 @@ export class UnsolicitedStream {
   readonly #port: UnsolicitedPort
   #exchange: HttpExchange | undefined
   #lastEventId = ''
-  #retryMs = retryMsMin
+  #retryMs = retryMsDefault
   #failures = 0
   #timer: NodeJS.Timeout | undefined
   #state: 'idle' | 'active' | 'refused' | 'stopped' = 'idle'
@@ -59,7 +61,8 @@ export class UnsolicitedStream {
       onEvent: ({ data }) => {
         if (data.length > 0) this.#port.take(data)
       },
-      onRetry: (wantedMs) => void (this.#retryMs = Math.min(wantedMs, retryMsMax)),
+      onRetry: (wantedMs) =>
+        void (this.#retryMs = Math.max(retryMsMin, Math.min(wantedMs, retryMsMax))),
       onEnd: () => {
         this.#onEnd(head)
         onHead()
