@@ -11,6 +11,7 @@ import type { AppError } from '../../../lib/errors.ts'
 import type { Inbound } from '../../../net/exchange.ts'
 import { foreignOrigin } from '../../../net/origin-check.ts'
 import type { Caller } from '../caller.ts'
+import type { ProgramSpec } from '../process-host.ts'
 import type { Channel } from '../wire/channel.ts'
 import {
   createAdhocProxy,
@@ -37,6 +38,18 @@ test('an approved command talks with the client, and its stderr comes as notific
   expect(client.texts).toContain(
     '{"jsonrpc":"2.0","method":"notifications/stderr","params":{"content":"up"}}',
   )
+})
+
+test('S51 programs of different keys have no folder in common', async () => {
+  const owners = await Promise.all(
+    ['key_1', 'key_2', 'key_1'].map(async (keyId) => {
+      const proxy = createProxy({ approve: () => true, caller: { keyId } })
+      await using _ = await proxy.open(stdio('-e', ''))
+      return proxy.specs[0]?.owner
+    }),
+  )
+  expect(owners[0]).toBe(owners[2])
+  expect(owners[0]).not.toBe(owners[1])
 })
 
 test('closing the channel ends the whole group, frees the slot and is put on record', async () => {
@@ -219,7 +232,15 @@ interface Setting {
 }
 
 function createProxy({ approve = () => false, config, caller, canSandbox = true }: Setting) {
-  const host = createPlainProcessHost({ canSandbox })
+  const plain = createPlainProcessHost({ canSandbox })
+  const specs: ProgramSpec[] = []
+  const host = {
+    ...plain,
+    supervise(spec: ProgramSpec) {
+      specs.push(spec)
+      return plain.supervise(spec)
+    },
+  }
   const audited: AdhocAuditEntry[] = []
   const requested: CommandInQuestion[] = []
   const opened: Parameters<OpenSse>[1][] = []
@@ -256,7 +277,7 @@ function createProxy({ approve = () => false, config, caller, canSandbox = true 
     const whole = new URLSearchParams([...query, ...Object.entries(more)])
     return proxy.open(whole, inboundWith(headers), { ...someCaller, ...caller })
   }
-  return { host, audited, requested, opened, open }
+  return { host, specs, audited, requested, opened, open }
 }
 
 const someCaller: Caller = {

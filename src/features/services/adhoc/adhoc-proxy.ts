@@ -177,7 +177,7 @@ interface Start {
 function startProgram({ deps, config, ask, program, release }: Start): Promise<Channel> {
   const { question, approval } = program
   return openAdhocProgram({
-    program: superviseOrRelease({ deps, spec: specOf(program, config), release }),
+    program: superviseOrRelease({ deps, spec: specOf(program, ask, config), release }),
     openStdio: deps.openStdio,
     durationMaxMs: config.maxDurationMs,
     onEnd: (ending) => {
@@ -203,11 +203,13 @@ function superviseOrRelease({
 
 function specOf(
   { command: { command, args, env }, question, approval }: PreparedProgram,
+  { caller }: Ask,
   { adhocEnv, messageBytesMax }: AdhocProxyConfig,
 ): ProgramSpec {
   return {
     id: newId('adhoc'),
-    owner: serviceName,
+    // What a program leaves in its folder is there again for the same key, and for nobody else.
+    owner: `${serviceName} ${caller.keyId}`,
     command,
     args,
     cwd: undefined,
