@@ -1,6 +1,9 @@
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { expect, test } from 'vitest'
+import { WebSocket } from 'ws'
 import { serveHttp } from './support/mcp-servers.ts'
+import { openOutspoken } from './support/outspoken.ts'
 import { startPortico, type Portico } from './support/portico.ts'
 
 const plain = { accept: 'application/json' }
@@ -76,6 +79,33 @@ test('S71 a search for very many words is refused before it is begun', async () 
   expect((await find(words)).text).toContain('"isError":true')
 })
 
+test('a client can watch very many resources, and no more', async () => {
+  await using outspoken = await openOutspoken()
+  const { portico, key } = outspoken
+  for (const path of ['outspoken', 'ws']) {
+    const url = `ws://127.0.0.1:${portico.port}/mcp/${path}`
+    const socket = new WebSocket(url, ['mcp'], { headers: { 'x-api-key': key } })
+    await once(socket, 'open')
+    const refused: number[] = []
+    let answered = 0
+    socket.on('message', (data: Buffer) => {
+      const message = JSON.parse(data.toString()) as { id?: number; error?: object }
+      if (message.id === undefined) return
+      answered += 1
+      if (message.error !== undefined) refused.push(message.id)
+    })
+    for (let id = 1; id <= 1_002; id += 1) {
+      const params = { uri: `memo:${id}` }
+      socket.send(JSON.stringify({ jsonrpc: '2.0', id, method: 'resources/subscribe', params }))
+      // A connection has a bounded number of calls under way.
+      if (id % 500 === 0) await expect.poll(() => answered, { timeout: 10_000 }).toBe(id)
+    }
+    await expect.poll(() => answered, { timeout: 10_000 }).toBe(1_002)
+    expect([path, refused]).toEqual([path, [1_001, 1_002]])
+    socket.terminate()
+  }
+})
+
 test('a server that wants to be asked again at once is asked again after a pause', async () => {
   let opened = 0
   const server = createServer((req, res) => {
@@ -101,9 +131,7 @@ test('a server that wants to be asked again at once is asked again after a pause
   scope.defer(() => server.closeAllConnections())
   scope.defer(() => void server.close())
   server.listen(0, '127.0.0.1')
-  await new Promise((resolve) => {
-    server.once('listening', resolve)
-  })
+  await once(server, 'listening')
   const { port } = server.address() as { port: number }
   const portico = scope.use(await startPortico())
   const key = await addRemote(portico, `http://127.0.0.1:${port}/`)

@@ -103,6 +103,7 @@ function legacyMethods(options: BundleMethodsOptions): Readonly<Record<string, M
       const uri = uriOf(call)
       const member = await resources.memberOf(uri, call.requestId)
       // Opened before it is noted, or else the member would be told twice. What fails now, fails again below.
+      if (!state.hasRoom) throw invalid('there are too many subscriptions already')
       const opened = await Promise.try(() => relays.open(member)).catch(() => undefined)
       if (opened !== undefined) state.subscribe(uri, opened.key)
       return forward(options, call, { member })

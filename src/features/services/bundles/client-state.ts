@@ -14,6 +14,8 @@ export interface ClientState {
   /** The client has subscribed to a resource of the member with this key. */
   subscribe(uri: string, key: string): void
   unsubscribe(uri: string): void
+  /** Whether the client may subscribe to one more resource. */
+  readonly hasRoom: boolean
   /** Key of the member to whose resource the client has subscribed. */
   ownerOf(uri: string): string | undefined
   /** Says whether the client waits for news of a resource of this member. */
@@ -21,6 +23,8 @@ export interface ClientState {
   /** Tells a member everything. */
   tell(open: OpenMember): void
 }
+
+const ownersMax = 1_000
 
 /** Creates the state of a client that has said nothing. */
 export function createClientState(): ClientState {
@@ -36,6 +40,9 @@ export function createClientState(): ClientState {
       for (const { relay } of opened) say(relay, 'logging/setLevel', { level })
     },
     subscribe: (uri, key) => void owners.set(uri, key),
+    get hasRoom() {
+      return owners.size < ownersMax
+    },
     unsubscribe: (uri) => void owners.delete(uri),
     ownerOf: (uri) => owners.get(uri),
     holds: (key) => [...owners.values()].includes(key),

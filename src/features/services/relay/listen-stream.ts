@@ -11,7 +11,7 @@ import {
 } from '../wire/rpc-message.ts'
 import type { ClientCall } from './relay.ts'
 import { changeMethods } from '../instances/list-changes.ts'
-import { Subscriptions } from './subscriptions.ts'
+import { Subscriptions, urisMax } from './subscriptions.ts'
 
 /** What a listen stream hears from. */
 export interface ListenSource {
@@ -53,7 +53,7 @@ export function startListening(
       if (wanted.has(method)) send(makeNotification(method, {}))
   })
   if (wanted.size > 0) subscriptions.keep()
-  const uris = textsOf(asked['resourceSubscriptions'])
+  const uris = textsOf(asked['resourceSubscriptions']).slice(0, urisMax)
   // A server that is down does not delay the answer; once it can be reached, it is subscribed to.
   for (const uri of uris) void subscriptions.add(uri).catch(() => undefined)
   const acknowledged = makeNotification('notifications/subscriptions/acknowledged', {

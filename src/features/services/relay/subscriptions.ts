@@ -1,3 +1,4 @@
+import { AppError } from '../../../lib/errors.ts'
 import type { Lease } from '../instances/instance-group.ts'
 import { metaKeys } from '../wire/meta-keys.ts'
 import { editMessage, type RpcNotification } from '../wire/rpc-message.ts'
@@ -9,6 +10,8 @@ export interface SubscriptionsDependencies {
   readonly onUpdated: (notification: RpcNotification) => void
 }
 
+/** A server is told of each of them, a modern one of all whenever there is one more. */
+export const urisMax = 1_000
 /** After the server went away, it is tried again so often. */
 const retryMs = 5000
 
@@ -32,18 +35,22 @@ export class Subscriptions {
   /** Rejects where the service cannot be reached; it is tried again all the same. */
   async add(uri: string): Promise<void> {
     if (this.#isClosed || this.#leaves.has(uri)) return
+    if (this.#leaves.size >= urisMax) {
+      throw new AppError('overloaded', `A client can watch ${urisMax} resources at a time.`)
+    }
     this.#leaves.set(uri, undefined)
     const lease = await this.#open().catch((error: unknown) => {
       this.#restoreLater()
       throw error
     })
     this.#watch(lease, uri)
+    this.#releaseUnused()
   }
 
   remove(uri: string): void {
     this.#leaves.get(uri)?.()
     this.#leaves.delete(uri)
-    if (this.#leaves.size === 0 && !this.#isKept) this.#release()
+    this.#releaseUnused()
   }
 
   /** Keeps an instance even without resources to watch, so that it can tell of changes of its lists. */
@@ -102,6 +109,10 @@ export class Subscriptions {
       this.#deps.onUpdated(withoutSubscription(notification)),
     )
     this.#leaves.set(uri, leave)
+  }
+
+  #releaseUnused(): void {
+    if (this.#leaves.size === 0 && !this.#isKept) this.#release()
   }
 
   #release(): void {
