@@ -64,7 +64,9 @@ export function createAdhoc(deps: AdhocDependencies, config: Live<Config['servic
       return proxy
         .open(new URLSearchParams(exchange.search), exchange, caller)
         .then((server) => (client: Channel) => {
-          void pipeChannels(client, server, { pendingBytesMax })
+          pipeChannels(client, server, { pendingBytesMax }).catch((error: unknown) => {
+            log.error({ err: error }, 'a connection to an ad-hoc server did not end in good order')
+          })
         })
     },
   }

@@ -60,7 +60,9 @@ export function createHealthWatch(deps: {
       const isDue = clock.now() - last >= settings.healthIntervalMs
       if (instance === undefined || !isDue || asking.has(id)) continue
       asking.add(id)
-      void look(runtime, instance).finally(() => asking.delete(id))
+      look(runtime, instance)
+        .catch((err: unknown) => log.warn({ err, service: id }, 'a service could not be looked at'))
+        .finally(() => asking.delete(id))
     }
   }
 

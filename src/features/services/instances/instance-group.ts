@@ -149,10 +149,12 @@ export class InstanceGroup implements AsyncDisposable {
 
   #end(member: Member): Promise<void> {
     member.isLeaving = true
-    const done: Promise<void> = member.instance[Symbol.asyncDispose]().then(() => {
+    const settle = () => {
       this.#ending.delete(done)
       this.#forget(member, undefined)
-    })
+    }
+    // One that does not end in good order is over all the same, and nobody waits who could mend it.
+    const done: Promise<void> = member.instance[Symbol.asyncDispose]().then(settle, settle)
     this.#ending.add(done)
     return done
   }

@@ -65,7 +65,11 @@ export class ListKeeper {
   /** A server says that a list has changed. */
   announced(source: Source, method: string): void {
     this.#announced.add(method)
-    this.#collecting ??= setTimeout(() => void this.#follow(source), collectMs).unref()
+    this.#collecting ??= setTimeout(() => {
+      this.#follow(source).catch((error: unknown) => {
+        this.#deps.log.error({ err: error }, 'a change of lists could not be passed on')
+      })
+    }, collectMs).unref()
   }
 
   close(): void {

@@ -35,7 +35,11 @@ export class Runtimes implements ServiceControl, AsyncDisposable {
     this.#manners = createManners(deps.clock)
     this.#health = createHealthWatch({ ...deps, runtimes: () => this.#runtimes.values() })
     this.#leave = [
-      deps.directory.onChange((change) => void this.#onChange(change)),
+      deps.directory.onChange((change) => {
+        this.#onChange(change).catch((error: unknown) => {
+          deps.log.error({ err: error }, 'a change of a service could not be followed')
+        })
+      }),
       deps.catalogue.onChange((serviceId, kinds) => this.#tell(serviceId, kinds)),
     ]
   }

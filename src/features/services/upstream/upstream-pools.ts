@@ -26,9 +26,12 @@ export function createUpstreamPools(
   const pools = new Map<string, { readonly upstream: Upstream; shares: number }>()
   const closing = new Set<Promise<void>>()
   const close = (upstream: Upstream) => {
-    const closed = Promise.resolve(upstream[Symbol.asyncDispose]())
+    const forget = () => void closing.delete(closed)
+    const closed: Promise<void> = Promise.resolve(upstream[Symbol.asyncDispose]()).then(
+      forget,
+      forget,
+    )
     closing.add(closed)
-    void closed.finally(() => closing.delete(closed))
   }
   return {
     resolve: options.resolve,
