@@ -103,6 +103,10 @@ test('S46 what a server lists for one key, with the value of that key, is shown 
   expect(ofBob).toContain('memo:bob')
   expect(ofBob).not.toContain('memo:alice')
   expect(await list(key)).toContain('memo:alice')
+  await give(key, 'carol')
+  expect(await list(key)).toContain('memo:carol')
+  await portico.send('DELETE', '/api/services/outspoken/values/SECRET', { key })
+  expect(await list(key)).not.toContain('memo:carol')
 })
 
 test('a key that has given no value of its own keeps nobody else from a service', async () => {
@@ -140,4 +144,7 @@ test('a key that has given no value of its own keeps nobody else from a service'
     expect((await call(careless.key)).text).toContain('x-token')
   }
   expect((await call(careful.key)).text).toContain('"content":[]')
+  const given = { key: careless.key, body: { value: 'given' } }
+  await portico.send('PUT', '/api/services/remote/values/x-token', given)
+  expect((await call(careless.key)).text).toContain('"content":[]')
 })

@@ -51,6 +51,19 @@ export function openRuntimes(deps: RunDependencies, config: Live<Config['service
   })
 }
 
+/** Ends what runs with values of a key that has changed them. Returns the function that ends the following. */
+export function followUserValues(
+  directory: ManagedDirectory,
+  runtimes: Runtimes,
+  log: Log,
+): () => void {
+  return directory.onUserValuesChanged((serviceId, keyId) => {
+    runtimes.endUser(serviceId, keyId).catch((err: unknown) => {
+      log.warn({ err, serviceId }, 'what was open with earlier values did not end in good order')
+    })
+  })
+}
+
 /** What clients reach services with. */
 export interface EndpointDependencies {
   readonly directory: ManagedDirectory

@@ -22,7 +22,7 @@ import { createMcpFront, type McpFront } from './client/mcp-front.ts'
 import { createEndpoints } from './endpoints.ts'
 import { healthOf } from './instances/runtime-status.ts'
 import type { ProcessHost } from './process-host.ts'
-import { createServiceEndpoints, openRuntimes } from './service-endpoints.ts'
+import { createServiceEndpoints, followUserValues, openRuntimes } from './service-endpoints.ts'
 import { createUpstreamPools } from './upstream/upstream-pools.ts'
 
 /** What the services feature is handed. */
@@ -85,6 +85,7 @@ export async function openServices(
   const approvals = await openCommandApprovals(deps)
   const pools = scope.use(createUpstreamPools())
   const runtimes = scope.use(openRuntimes({ ...deps, directory, catalogue, pools }, config))
+  scope.defer(followUserValues(directory, runtimes, deps.log))
   const state = { directory, catalogue, approvals }
   const ofService = createServiceEndpoints({ ...deps, ...state, runtimes }, { scope, config })
   const endpoints = scope.use(createEndpoints({ ...deps, ...state, runtimes, ofService, config }))

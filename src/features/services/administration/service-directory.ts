@@ -26,8 +26,10 @@ export interface ManagedDirectory extends ServiceDirectory {
   desiredState(serviceId: string): DesiredState
   /** Reads a workspace from the store and swaps it in. Call it after each committed change, and when the workspace is deleted. */
   reload(workspaceId: string): Promise<void>
-  /** Reads the values that keys gave for a service. */
-  reloadUserValues(serviceId: string): Promise<void>
+  /** Reads the values that keys gave for a service. Call it after each committed change, with the key whose values those are. */
+  reloadUserValues(serviceId: string, keyId: string): Promise<void>
+  /** Hears of every key that has given, changed or taken back a value, once that is effective. Returns the function that ends it. */
+  onUserValuesChanged(listener: (serviceId: string, keyId: string) => void): () => void
 }
 
 type UserValues = ReadonlyMap<string, ReadonlyMap<string, Secret>>
@@ -38,6 +40,7 @@ const noValues: ReadonlyMap<string, Secret> = new Map()
 export async function openServiceDirectory(deps: DirectoryDeps): Promise<ManagedDirectory> {
   const memory = new DirectoryMemory()
   const userValues = await readUserValues(deps)
+  const valueListeners = new Set<(serviceId: string, keyId: string) => void>()
   // A later reload must never be overtaken by the older rows of an earlier one.
   const inTurn = createOneAtATime()
 
@@ -65,11 +68,16 @@ export async function openServiceDirectory(deps: DirectoryDeps): Promise<Managed
     userValues: (serviceId, keyId) => userValues.get(serviceId)?.get(keyId) ?? noValues,
     desiredState: (serviceId) => memory.services.get(serviceId)?.desiredState ?? 'auto',
     reload: (workspaceId) => inTurn(() => load(workspaceId)),
-    reloadUserValues: (serviceId) =>
+    reloadUserValues: (serviceId, keyId) =>
       inTurn(async () => {
         const values = await readUserValues(deps, serviceId)
         userValues.set(serviceId, values.get(serviceId) ?? new Map())
+        for (const listener of valueListeners) listener(serviceId, keyId)
       }),
+    onUserValuesChanged(listener) {
+      valueListeners.add(listener)
+      return () => valueListeners.delete(listener)
+    },
     onChange: (listener) => memory.onChange(listener),
   }
 }

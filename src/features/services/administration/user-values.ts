@@ -47,7 +47,7 @@ export function createUserValues(deps: UserValuesDeps): UserValues {
           .execute()
         await writeAudit(trx, toEntry('set', requester, { service, name }))
       })
-      await directory.reloadUserValues(service.id)
+      await directory.reloadUserValues(service.id, requester.principal.keyId)
     },
     async remove(requester, service, name) {
       const { serviceId, keyId } = placeOf(requester, service, name)
@@ -61,7 +61,7 @@ export function createUserValues(deps: UserValuesDeps): UserValues {
         if (numDeletedRows > 0n)
           await writeAudit(trx, toEntry('remove', requester, { service, name }))
       })
-      await directory.reloadUserValues(service.id)
+      await directory.reloadUserValues(service.id, requester.principal.keyId)
     },
   }
 }

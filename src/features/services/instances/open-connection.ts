@@ -81,6 +81,8 @@ export interface ConnectionOpener {
   open(request: OpenRequest): Promise<OpenedConnection>
   /** What failed before is tried at once, and programs start with a clean record. */
   forgetFailures(): void
+  /** What failed before with the values of this user is tried at once. */
+  forgetFailuresOf(keyId: string): void
 }
 
 /** Creates the opener of one revision of a service. */
@@ -139,6 +141,7 @@ export function createConnectionOpener(deps: OpenDependencies, service: Service)
       windows.clear()
       isForced = true
     },
+    forgetFailuresOf: (keyId) => void windows.delete(keyId),
   }
 }
 

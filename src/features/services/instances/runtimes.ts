@@ -66,6 +66,11 @@ export class Runtimes implements ServiceControl, AsyncDisposable {
     await Promise.all(services.map((service) => this.#begin(service)))
   }
 
+  /** Ends what a service has open for one key, whose own values for it have changed. */
+  async endUser(serviceId: string, keyId: string): Promise<void> {
+    await this.#runtimes.get(serviceId)?.endUser(keyId)
+  }
+
   /** Hears after lists of a service changed: because the server said so, or by approval or filter. Returns the function that ends it. */
   onListsChanged(serviceId: string, listener: ListsListener): () => void {
     const known = this.#listeners.get(serviceId)

@@ -39,6 +39,8 @@ interface Held {
   readonly introduction: Introduction
   readonly programs: Program[]
   readonly isPrivate: boolean
+  /** Whose values it was opened with; undefined where they are those of the service alone. */
+  readonly keyId: string | undefined
 }
 
 /** How long a call about which a client may be asked waits for the one before it. */
@@ -134,6 +136,13 @@ export class ServiceRuntime implements AsyncDisposable {
     await Promise.all(own.map(([key, held]) => this.#drop(key, held)))
   }
 
+  /** Ends what was opened with the values of one user, because they are other ones now. */
+  async endUser(keyId: string): Promise<void> {
+    this.#opener.forgetFailuresOf(keyId)
+    const own = [...this.#held].filter(([, held]) => held.keyId === keyId)
+    await Promise.all(own.map(([key, held]) => this.#drop(key, held)))
+  }
+
   /** Starts an instance as for a client that can be asked nothing, and reads the lists of the server. `force`: forget earlier crashes and that it was stopped. */
   async start({ force }: { readonly force: boolean }): Promise<void> {
     if (force) {
@@ -189,6 +198,7 @@ export class ServiceRuntime implements AsyncDisposable {
       introduction,
       programs,
       isPrivate,
+      keyId: hasUserValues(this.service) ? user.keyId : undefined,
       group: new InstanceGroup(
         {
           clock: this.#deps.clock,
