@@ -193,6 +193,10 @@ export class InstanceGroup implements AsyncDisposable {
     return this.#usable().find(({ isTaken }) => !isTaken)
   }
 
+  #mayGrow(): boolean {
+    return this.#usable().length < this.#rules.membersMax
+  }
+
   #use(member: Member, takesTurn: boolean): Lease {
     let isOver = false
     member.leases += 1
@@ -214,17 +218,17 @@ export class InstanceGroup implements AsyncDisposable {
   async #leaseTurn(first: Member): Promise<Lease> {
     let member = first.isTaken ? this.#free() : first
     while (member === undefined || member.isTaken || !this.#members.has(member)) {
-      const mayGrow = this.#usable().length < this.#rules.membersMax
-      member = await this.#awaitTurn(mayGrow ? this.#rules.turnWaitMs : turnWaitMaxMs)
+      member = await this.#awaitTurn(this.#mayGrow() ? this.#rules.turnWaitMs : turnWaitMaxMs)
       this.#requireOpen()
       if (member !== undefined) continue
-      if (!mayGrow) throw new AppError('overloaded', 'Every instance of the service is busy.')
+      if (!this.#mayGrow())
+        throw new AppError('overloaded', 'Every instance of the service is busy.')
       member = await this.#open()
     }
     return this.#use(member, true)
   }
 
-  /** Resolves with a member whose turn is free, or with undefined when that took too long. */
+  /** Resolves with a member whose turn is free, or with undefined when that took too long or another may be opened. */
   #awaitTurn(waitMs: number): Promise<Member | undefined> {
     const { promise, resolve } = Promise.withResolvers<Member | undefined>()
     const wake = (member: Member | undefined) => {
@@ -239,6 +243,7 @@ export class InstanceGroup implements AsyncDisposable {
 
   #wakeNext(): void {
     const [wake] = this.#waiting
-    if (wake !== undefined) wake(this.#free())
+    const free = this.#free()
+    if (wake !== undefined && (free !== undefined || this.#mayGrow())) wake(free)
   }
 }
