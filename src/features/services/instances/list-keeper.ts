@@ -57,7 +57,11 @@ export class ListKeeper {
     const isKnown = published !== undefined && published.revision === service().revision
     const isRicher = this.#readAs === undefined || source.introduction.length > this.#readAs.length
     if (isKnown && !isRicher) return
-    this.read(source).catch((error: unknown) => {
+    // A reading of a poorer instance that is under way is no reading of this one.
+    const earlier = isRicher ? this.#reading?.catch(() => undefined) : undefined
+    const reading =
+      earlier === undefined ? this.read(source) : earlier.then(() => this.read(source))
+    reading.catch((error: unknown) => {
       log.warn({ err: error, service: service().name }, 'lists not read')
     })
   }
