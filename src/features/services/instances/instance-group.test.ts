@@ -44,6 +44,12 @@ function openGroup(
   return { group, gone, opened }
 }
 
+/** With what code a lease is refused. */
+async function codeOf(lease: Promise<unknown>): Promise<unknown> {
+  const error = await lease.catch((reason: unknown) => reason)
+  return error instanceof AppError ? error.code : error
+}
+
 function die(instance: Instance): void {
   const connection = instance.connection as ReturnType<typeof createFakeConnection>
   connection.end(new AppError('upstream_failed', 'gone'))
@@ -113,9 +119,9 @@ test('where no further instance may be opened, a call that waits too long is ref
   const { group, opened } = openGroup({ membersMax: 1 })
   await using _ = group
   await group.lease(true)
-  const refused = expect(group.lease(true)).rejects.toMatchObject({ code: 'overloaded' })
+  const refused = codeOf(group.lease(true))
   await vi.advanceTimersByTimeAsync(60_000)
-  await refused
+  expect(await refused).toBe('overloaded')
   expect(opened).toHaveLength(1)
 })
 
@@ -212,10 +218,10 @@ test('an old instance stays where a successor cannot be had', async () => {
 test('disposal ends everything, wakes those who wait and rejects later leases', async () => {
   const { group } = openGroup()
   const first = await group.lease(true)
-  const waiting = expect(group.lease(true)).rejects.toMatchObject({ code: 'service_failed' })
+  const waiting = codeOf(group.lease(true))
   await vi.advanceTimersByTimeAsync(1)
   await group[Symbol.asyncDispose]()
-  await waiting
+  expect(await waiting).toBe('service_failed')
   expect(stopped).toEqual([first.instance])
   expect(group.isEmpty).toBe(true)
   await expect(group.lease(false)).rejects.toMatchObject({ code: 'service_failed' })
@@ -224,12 +230,12 @@ test('disposal ends everything, wakes those who wait and rejects later leases', 
 test('an instance that opens after the disposal is ended at once', async () => {
   const late = Promise.withResolvers<Instance>()
   const { group } = openGroup({}, () => late.promise)
-  const rejected = expect(group.lease(false)).rejects.toMatchObject({ code: 'service_failed' })
+  const rejected = codeOf(group.lease(false))
   const disposed = group[Symbol.asyncDispose]()
   const instance = createInstance()
   late.resolve(instance)
   await disposed
-  await rejected
+  expect(await rejected).toBe('service_failed')
   expect(stopped).toEqual([instance])
 })
 
