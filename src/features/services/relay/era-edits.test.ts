@@ -34,9 +34,9 @@ test('a modern server is told who asks, and a level where one was set', () => {
     ...envelope,
     [metaKeys.logLevel]: 'error',
   })
-  expect(paramsOf(toModernRequest(makeRequest('1', 'tools/list'), client, undefined))).toHaveProperty(
-    '_meta',
-  )
+  expect(
+    paramsOf(toModernRequest(makeRequest('1', 'tools/list'), client, undefined)),
+  ).toHaveProperty('_meta')
 })
 
 test('a legacy server sees neither the envelope nor the answers of an earlier round', () => {

@@ -59,7 +59,14 @@ test('no cursor and null are the beginning, anything that is none of ours is ref
     }),
   )
   const forged = (text: string) => Buffer.from(text).toString('base64url')
-  for (const text of ['portico:0', 'portico:-1', 'portico:1.5', 'portico:1e3', 'portico:', '1000']) {
+  for (const text of [
+    'portico:0',
+    'portico:-1',
+    'portico:1.5',
+    'portico:1e3',
+    'portico:',
+    '1000',
+  ]) {
     const code = expect.objectContaining({ code: rpcCodes.invalidParams })
     expect(() => list(many, { cursor: forged(text) })).toThrow(code)
   }

@@ -60,7 +60,8 @@ test('an annotation that properties do not lead to makes a tool unusable', () =>
 
 test('a schema that is nested too deep is not followed', () => {
   let property: Record<string, unknown> = text('Deep')
-  for (let depth = 0; depth < 20; depth += 1) property = { type: 'object', properties: { a: property } }
+  for (let depth = 0; depth < 20; depth += 1)
+    property = { type: 'object', properties: { a: property } }
   expect(hasUsableHeaders(toolWith({ a: property }))).toBe(false)
 })
 
