@@ -2,6 +2,7 @@
 export interface CallLimits {
   /** Without a sign of life from the server. */
   readonly silenceMs: number
+  /** In all, but for the time in which the client was asked. */
   readonly totalMs: number
   /** For a client that is asked something to answer. */
   readonly answerMs: number
@@ -20,32 +21,49 @@ export interface CallTimer {
 /** Starts to watch; `onExpired` is called once, unless it is stopped before. */
 export function startCallTimer(limits: CallLimits, onExpired: () => void): CallTimer {
   const startedAt = performance.now()
-  let paused = 0
+  let questions = 0
+  let askedAt = 0
+  let askedMs = 0
+  let isOver = false
   let timer = setTimeout(expire, Math.min(limits.silenceMs, limits.totalMs))
   const arm = (ms: number) => {
     clearTimeout(timer)
     timer = setTimeout(expire, ms)
   }
+  const leftMs = () => limits.totalMs + askedMs - (performance.now() - startedAt)
+
+  function stop(): void {
+    isOver = true
+    clearTimeout(timer)
+  }
 
   function expire(): void {
-    clearTimeout(timer)
+    stop()
     onExpired()
   }
 
   return {
     touch() {
-      if (paused > 0) return
-      if (performance.now() - startedAt > limits.totalMs) expire()
+      if (isOver || questions > 0) return
+      const left = leftMs()
+      if (left <= 0) expire()
+      else if (left < limits.silenceMs) arm(left)
       else timer.refresh()
     },
     pause() {
-      paused += 1
+      if (isOver) return
+      if (questions === 0) askedAt = performance.now()
+      questions += 1
       arm(limits.answerMs)
     },
     resume() {
-      paused -= 1
-      if (paused === 0) arm(Math.min(limits.silenceMs, limits.totalMs))
+      // The client may still answer when the call is over.
+      if (isOver || questions === 0) return
+      questions -= 1
+      if (questions > 0) return
+      askedMs += performance.now() - askedAt
+      arm(Math.min(limits.silenceMs, leftMs()))
     },
-    stop: () => clearTimeout(timer),
+    stop,
   }
 }
