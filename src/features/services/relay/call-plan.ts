@@ -62,7 +62,12 @@ export function planCall(basis: PlanBasis, request: RpcRequest): CallPlan {
     used,
     asks: kind !== undefined,
     isRepeatable: () => isRepeatable(request.method, toolJson),
-    cacheKey: cacheKey(service, profile.caller.keyId, { toolJson, params, era: profile.era }),
+    cacheKey: cacheKey(service, profile.caller.keyId, {
+      toolJson,
+      name: asked,
+      request,
+      era: profile.era,
+    }),
     requestState: params['requestState'],
     serverEra: catalogue?.hello.era,
     toServer(call) {

@@ -1,8 +1,14 @@
 import { LRUCache } from 'lru-cache'
 import type { Service } from '../service.ts'
-import { objectAt, parseJson, type JsonObject } from '../wire/json.ts'
-import { memberBytes } from '../wire/json-member.ts'
-import { makeRawResult, type IdText, type RpcResponse } from '../wire/rpc-message.ts'
+import { objectAt, parseJson } from '../wire/json.ts'
+import { memberBytes, nestedBytes } from '../wire/json-member.ts'
+import {
+  makeRawResult,
+  paramsOf,
+  type IdText,
+  type RpcRequest,
+  type RpcResponse,
+} from '../wire/rpc-message.ts'
 
 /** Results that may be served again, of services that say so. Each belongs to one key: what it may see is not known here. */
 export interface ResultCache {
@@ -46,7 +52,9 @@ export function cacheKey(
   keyId: string,
   call: {
     readonly toolJson: string | undefined
-    readonly params: JsonObject
+    /** As clients call the tool. */
+    readonly name: string | undefined
+    readonly request: RpcRequest
     readonly era: string
   },
 ): string | undefined {
@@ -55,10 +63,12 @@ export function cacheKey(
   if (settings.isolation === 'per-session' || settings.isolation === 'per-call') return undefined
   const { readOnlyHint, idempotentHint } = objectAt(parseJson(call.toolJson), 'annotations')
   if (readOnlyHint !== true || idempotentHint === false) return undefined
-  const { name, arguments: args, inputResponses, requestState } = call.params
   // What the user was asked is in the result, and the call that asked has to be gone on with.
+  const { inputResponses, requestState } = paramsOf(call.request)
   if (inputResponses !== undefined || requestState !== undefined) return undefined
-  return `${id} ${keyId} ${call.era} ${JSON.stringify([name, args])}`
+  // As they were written: parsed, integers that no number holds would be equal.
+  const args = nestedBytes(call.request.bytes, 'params', 'arguments')?.toString() ?? ''
+  return `${id} ${keyId} ${call.era} ${JSON.stringify(call.name)} ${args}`
 }
 
 function isUnfit(result: Buffer): boolean {
