@@ -61,7 +61,7 @@ export class RelayedCall implements RunningCall {
   cancel(reason?: string): void {
     if (this.#isOver) return
     this.#running?.cancel(reason)
-    this.#end({ status: 499, abortedBy: 'client' })
+    this.#end(cancelledByClient)
   }
 
   async #run(): Promise<void> {
@@ -285,6 +285,8 @@ export class RelayedCall implements RunningCall {
     this.#onOver()
   }
 }
+
+const cancelledByClient = { status: 499, abortedBy: 'client' } as const
 
 function cannotAnswer(method: string): RpcError {
   const message = `The client did not say that it answers ${method}.`
