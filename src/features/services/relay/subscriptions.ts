@@ -77,7 +77,8 @@ export class Subscriptions {
   }
 
   #hold(lease: Lease): Lease {
-    if (this.#isClosed) {
+    // What it was opened for may be over by now.
+    if (this.#isClosed || (this.#leaves.size === 0 && !this.#isKept)) {
       lease.release()
       return lease
     }
