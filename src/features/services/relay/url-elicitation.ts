@@ -16,10 +16,12 @@ export function askUrls(
 ): RpcResponse {
   const data = errorOf(response)?.data
   const elicitations =
-    isJsonObject(data) && Array.isArray(data['elicitations']) ? data['elicitations'] : []
+    isJsonObject(data) && Array.isArray(data['elicitations'])
+      ? data['elicitations'].filter(isJsonObject)
+      : []
   if (capabilities['elicitation'] === undefined || elicitations.length === 0) return response
   const inputRequests = Object.fromEntries(
-    elicitations.filter(isJsonObject).map((elicitation, index) => {
+    elicitations.map((elicitation, index) => {
       const params = {
         mode: 'url',
         url: textAt(elicitation, 'url') ?? '',
