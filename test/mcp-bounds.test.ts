@@ -40,12 +40,11 @@ async function addRemote(portico: Portico, url: string): Promise<string> {
   return key
 }
 
-const ask = (portico: Portico, key: string, path: string, method: string, params: object = {}) =>
-  portico.send('POST', path, {
-    key,
-    headers: plain,
-    body: { jsonrpc: '2.0', id: 1, method, params },
-  })
+const ask = (
+  { portico, key }: { portico: Portico; key: string },
+  path: string,
+  call: { method: string; params?: object },
+) => portico.send('POST', path, { key, headers: plain, body: { jsonrpc: '2.0', id: 1, ...call } })
 
 test('S47 a list of tools that no client could read is refused, and not kept', async () => {
   const description = 'x'.repeat(1_000_000)
@@ -58,7 +57,7 @@ test('S47 a list of tools that no client could read is refused, and not kept', a
   await using server = await serveLegacy((method) => (method === 'tools/list' ? listed : undefined))
   await using portico = await startPortico()
   const key = await addRemote(portico, server.url)
-  const answer = await ask(portico, key, '/mcp/remote', 'tools/list')
+  const answer = await ask({ portico, key }, '/mcp/remote', { method: 'tools/list' })
   expect(answer.text).toContain('too long')
   expect(answer.bytes.length).toBeLessThan(1_000)
 })
@@ -70,9 +69,9 @@ test('S71 a search for very many words is refused before it is begun', async () 
   await using portico = await startPortico()
   const key = await addRemote(portico, server.url)
   const find = (query: string) =>
-    ask(portico, key, '/mcp/remote?mode=search', 'tools/call', {
-      name: 'find_tools',
-      arguments: { query },
+    ask({ portico, key }, '/mcp/remote?mode=search', {
+      method: 'tools/call',
+      params: { name: 'find_tools', arguments: { query } },
     })
   expect((await find('read')).text).toContain('"matching":1')
   const words = Array.from({ length: 1_000 }, (_, index) => `w${index}`).join(' ')
@@ -98,7 +97,8 @@ test('a client can watch very many resources, and no more', async () => {
       const params = { uri: `memo:${id}` }
       socket.send(JSON.stringify({ jsonrpc: '2.0', id, method: 'resources/subscribe', params }))
       // A connection has a bounded number of calls under way.
-      if (id % 500 === 0) await expect.poll(() => answered, { timeout: 10_000 }).toBe(id)
+      const awaited = id - (id % 500)
+      await expect.poll(() => answered >= awaited, { timeout: 10_000 }).toBe(true)
     }
     await expect.poll(() => answered, { timeout: 10_000 }).toBe(1_002)
     expect([path, refused]).toEqual([path, [1_001, 1_002]])
@@ -135,7 +135,10 @@ test('a server that wants to be asked again at once is asked again after a pause
   const { port } = server.address() as { port: number }
   const portico = scope.use(await startPortico())
   const key = await addRemote(portico, `http://127.0.0.1:${port}/`)
-  expect((await ask(portico, key, '/mcp/remote', 'tools/call', { name: 'x' })).status).toBe(200)
+  expect(
+    (await ask({ portico, key }, '/mcp/remote', { method: 'tools/call', params: { name: 'x' } }))
+      .status,
+  ).toBe(200)
   const before = opened
   const begun = performance.now()
   await expect.poll(() => opened - before, { timeout: 10_000 }).toBeGreaterThan(5)

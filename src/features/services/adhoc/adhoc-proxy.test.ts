@@ -318,11 +318,7 @@ function collect(channel: Channel) {
 }
 
 function createIdleChannel(): Channel {
-  const closed = Promise.withResolvers<AppError | undefined>()
-  return {
-    send: () => undefined,
-    receive: () => undefined,
-    closed: closed.promise,
-    [Symbol.asyncDispose]: async () => closed.resolve(undefined),
-  }
+  const { promise: closed, resolve } = Promise.withResolvers<AppError | undefined>()
+  const send = () => undefined
+  return { send, receive: send, closed, [Symbol.asyncDispose]: async () => resolve(undefined) }
 }

@@ -58,9 +58,8 @@ export async function openCatalogue(deps: CatalogueDeps): Promise<ManagedCatalog
     },
     publish(service, fetched) {
       const approved = approvedFor(service, knownOf(service.id)?.approved, fetched)
-      const { revision } = service
-      return toEntry(service, { fetched, revision, approved, hash: '', fetchedAt: clock.now() })
-        .published
+      const known = { fetched, revision: service.revision, approved, hash: '' }
+      return toEntry(service, { ...known, fetchedAt: clock.now() }).published
     },
     isQuarantined(serviceId, kind, name) {
       const service = directory.service(serviceId)
@@ -83,10 +82,8 @@ export async function openCatalogue(deps: CatalogueDeps): Promise<ManagedCatalog
         // The server may have told of further changes meanwhile; they were not part of this.
         const latest = knownOf(service.id) ?? known
         const current = directory.service(service.id) ?? service
-        entries.apply(current, {
-          ...latest,
-          approved: approvedFor(current, approved, latest.fetched),
-        })
+        const settled = approvedFor(current, approved, latest.fetched)
+        entries.apply(current, { ...latest, approved: settled })
         return chosen.length
       }),
     onChange: (listener) => entries.onChange(listener),

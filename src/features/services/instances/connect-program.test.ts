@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest'
-import { createTestClock } from '../../../../test/support/clock.ts'
 import { createFakeConnection } from '../../../../test/support/fake-connection.ts'
 import { plainService } from '../../../../test/support/plain-service.ts'
 import { AppError } from '../../../lib/errors.ts'
 import type { Child, ChildExit, Program, ProgramSpec } from '../process-host.ts'
 import type { Era } from '../wire/protocol-versions.ts'
+import { createTestClock } from '../../../../test/support/clock.ts'
+import { createManners } from './manners.ts'
 import { connectProgram, programSpec } from './connect-program.ts'
 import type { Connectors, OpenDependencies } from './open-connection.ts'
 
@@ -49,7 +50,7 @@ function connecting({
   const service = plainService({ name: 'files' })
   const { program, events } = createProgram(exited)
   const scout = createProgram(exited)
-  const manners: OpenDependencies['manners'] = new Map()
+  const manners = createManners(createTestClock())
   const opened: Era[] = []
   const connectors: Connectors = {
     openStdio: (child, options) => {
@@ -117,7 +118,7 @@ test('the era is found out with a child of its own, once', async () => {
   await connect()
   expect(opened).toEqual(['modern', 'modern'])
   expect(scouted).toEqual(['start', 'dispose'])
-  expect(manners.get('r1')?.era).toBe('modern')
+  expect(manners.era('r1')).toBe('modern')
 })
 
 test('an era that is set is not asked for, and force forgets earlier crashes', async () => {

@@ -36,6 +36,9 @@ function keep(
       updates.push(lists.tools.map(({ name }) => name))
       return new Set<never>()
     },
+    publish: () => {
+      throw new Error('not asked for')
+    },
     onChange: () => () => undefined,
   }
   const log = pino({ level: 'silent' })

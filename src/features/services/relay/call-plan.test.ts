@@ -39,8 +39,7 @@ const toolCall = (name: string, args: Record<string, unknown> = {}) =>
   makeRequest('1', 'tools/call', { name, arguments: args })
 
 function sent(request: RpcRequest, basis: Partial<PlanBasis> = {}) {
-  const { toServer } = plan(request, basis)
-  return paramsOf(toServer({ request, requestId: 'r' }).request)
+  return paramsOf(plan(request, basis).toServer({ request, requestId: 'r' }).request)
 }
 
 test('what a client calls by a published name goes to the server by its own name', () => {
@@ -84,7 +83,8 @@ test('where a filter names, hides or renames anything, what is not published is 
 test('without a filter, and before a server was ever reached, it decides itself about a name', () => {
   expect(plan(toolCall('new'))).toMatchObject({ asked: 'new', used: 'new' })
   const never = plan(toolCall('new'), { service: renaming, catalogue: undefined })
-  expect(never).toMatchObject({ used: 'new', serverEra: undefined, isRepeatable: false })
+  expect(never).toMatchObject({ used: 'new', serverEra: undefined })
+  expect(never.isRepeatable()).toBe(false)
 })
 
 test('what is in quarantine is not called', () => {
@@ -115,13 +115,13 @@ test('a server may ask about tools, prompts and resources, and about nothing els
 test('a call may be made twice where it is no tool, or one that says so', () => {
   const isRepeatable = (annotations: Record<string, boolean>) => {
     const tools = [{ name: 't', json: annotated(annotations) }]
-    return plan(toolCall('t'), { catalogue: publishedCatalogue({ tools }) }).isRepeatable
+    return plan(toolCall('t'), { catalogue: publishedCatalogue({ tools }) }).isRepeatable()
   }
   expect(isRepeatable({ readOnlyHint: true })).toBe(true)
   expect(isRepeatable({ idempotentHint: true })).toBe(true)
   expect(isRepeatable({ readOnlyHint: false })).toBe(false)
   expect(isRepeatable({})).toBe(false)
-  expect(plan(makeRequest('1', 'resources/read', { uri: 'a:1' })).isRepeatable).toBe(true)
+  expect(plan(makeRequest('1', 'resources/read', { uri: 'a:1' })).isRepeatable()).toBe(true)
 })
 
 test('the parameter headers of a legacy client are made for it, those of a modern one passed on', () => {

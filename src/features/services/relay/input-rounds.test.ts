@@ -30,6 +30,7 @@ function begin(
     request: makeRequest('7', 'tools/call', { name: 't' }),
     method: 'tools/call',
     capabilities,
+    answerMs: 10_000,
     sink: {
       ...log,
       onRequest(request, respond) {
@@ -137,7 +138,8 @@ test('a server that asks again and again is given up', async () => {
   const failed = log.answer.catch((error: unknown) => error)
   for (let round = 1; round <= 33; round += 1) {
     needInput(connection.last, { inputRequests: { a: elicit } })
-    if (round <= 32) await vi.waitFor(() => expect(connection.sent).toHaveLength(round + 1), 1000)
+    const sent = Math.min(round + 1, 33)
+    await vi.waitFor(() => expect(connection.sent).toHaveLength(sent), 1000)
   }
   expect(await failed).toMatchObject({ code: 'upstream_failed' })
   expect(connection.sent).toHaveLength(33)

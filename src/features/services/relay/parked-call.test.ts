@@ -8,7 +8,6 @@ import {
   errorOf,
   makeNotification,
   makeRequest,
-  makeResult,
   paramsOf,
   resultOf,
   type RpcResponse,

@@ -107,7 +107,7 @@ test('a call that is cancelled while its key is asked for leave gives back its p
   })
   start().relayed.cancel()
   pending.resolve(granted)
-  await vi.waitFor(() => expect(books.statuses).toEqual([499]))
+  await vi.waitFor(() => expect(books.statuses).toEqual([503]))
   const { sink } = start()
   await vi.waitFor(() => expect(connection.sent).toHaveLength(1))
   connection.last.answer({ content: [] })

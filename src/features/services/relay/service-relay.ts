@@ -22,12 +22,11 @@ import { discoverResult, initializeResult } from './hello-answers.ts'
 import { kindsByMethod, listResult, listTtlMs } from './list-answers.ts'
 import { changeMethods } from '../instances/list-changes.ts'
 import { startListening } from './listen-stream.ts'
-import { nameFailure } from './named-failure.ts'
+import { toAnswer } from './failed-answer.ts'
 import type { RelayContext } from './relay-context.ts'
 import type { ClientCall, ClientProfile, Relay } from './relay.ts'
 import { RelayedCall } from './relayed-call.ts'
 import { Subscriptions } from './subscriptions.ts'
-import { withoutOutput } from './without-output.ts'
 
 /** What the relay of a client at one service needs beside what its calls need. */
 export interface ServiceRelayDependencies extends Omit<
@@ -88,7 +87,7 @@ export class ServiceRelay implements Relay {
       if (call.isPlain === true) this.#tellPlain(call, sink)
       return answer()
     })
-      .catch((error: unknown) => this.#toAnswer(error, call))
+      .catch((error: unknown) => toAnswer(error, call, this.#deps))
       .then((response) => {
         if (isOver) return
         if ('kind' in response) sink.onResponse(response)
@@ -330,13 +329,5 @@ export class ServiceRelay implements Relay {
   #tellListsChanged(kinds: ReadonlySet<ListKind>): void {
     if (this.#isGreeting) return
     for (const method of changeMethods(kinds)) this.#tell(makeNotification(method))
-  }
-
-  #toAnswer(error: unknown, { request, requestId }: ClientCall): RpcResponse | AppError {
-    const { name } = this.#deps.service()
-    if (error instanceof RpcError) return makeError(request.id, error)
-    if (error instanceof AppError) return nameFailure(withoutOutput(error), name)
-    this.#deps.log.error({ err: error }, `${request.method} failed`)
-    return makeError(request.id, toRpcError(error, requestId))
   }
 }
