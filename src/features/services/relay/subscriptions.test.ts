@@ -37,7 +37,9 @@ function open(admit: () => Promise<void> = async () => undefined) {
     onUpdated: (notification) => heard.push(notification),
   })
   const subscribed = () =>
-    connections.map(({ sent }) => sent.map(({ method, params }) => `${method} ${params['uri']}`))
+    connections.map(({ sent }) =>
+      sent.map(({ method, params }) => `${method} ${String(params['uri'])}`),
+    )
   return { subscriptions, connections, instances, released, heard, subscribed }
 }
 
