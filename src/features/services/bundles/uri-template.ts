@@ -4,12 +4,14 @@ export type UriMatcher = (uri: string) => boolean
 /** Longer URIs match nothing: the work grows with the length times that of the template. */
 const uriCharsMax = 8192
 const templateCharsMax = 2048
+/** Each may be at work at every character of a URI. */
+const expressionsMax = 32
 
 /**
  * Compiles a URI template of levels 1 and 2 (RFC 6570, 3.2.2–3.2.4): `{name}` stands for anything within one segment,
  * `{+name}` and `{#name}` for anything at all. Expressions of the higher levels stand for what begins with their
  * operator, or nothing. Matching takes time proportional to the URI, whatever the template: all ways to match are
- * followed at once, and none is gone back to. undefined where the text is no template.
+ * followed at once, and none is gone back to. undefined where the text is no template, or one of more than 32 expressions.
  */
 export function compileUriTemplate(template: string): UriMatcher | undefined {
   if (template.length > templateCharsMax) return undefined
@@ -33,6 +35,7 @@ const segmentEnds = '/?#'
 function readSteps(template: string): readonly Step[] | undefined {
   const steps: Step[] = []
   let at = 0
+  let expressions = 0
   while (at < template.length) {
     const character = template.charAt(at)
     if (character === '}') return undefined
@@ -43,7 +46,8 @@ function readSteps(template: string): readonly Step[] | undefined {
     }
     const end = template.indexOf('}', at)
     const expression = end < 0 ? null : readExpression(template.slice(at + 1, end))
-    if (expression === null) return undefined
+    expressions += 1
+    if (expression === null || expressions > expressionsMax) return undefined
     steps.push(...expression)
     at = end + 1
   }
