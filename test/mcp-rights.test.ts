@@ -6,17 +6,22 @@ import { doneLine, openOutspoken } from './support/outspoken.ts'
 import { startPortico, type Portico } from './support/portico.ts'
 
 /** A WebSocket to the outspoken server, on which one request is made after the other. */
-async function connect({ port }: Portico, key: string) {
-  const url = `ws://127.0.0.1:${port}/mcp/outspoken`
-  const socket = new WebSocket(url, { headers: { 'x-api-key': key } })
+async function connect({ port }: Portico, key: string, path = 'outspoken') {
+  const url = `ws://127.0.0.1:${port}/mcp/${path}`
+  const socket = new WebSocket(url, ['mcp'], { headers: { 'x-api-key': key } })
   await once(socket, 'open')
   const answers = new Map<number, (text: string) => void>()
+  const heard: string[] = []
   socket.on('message', (data: Buffer) => {
     const text = data.toString()
-    answers.get((JSON.parse(text) as { id: number }).id)?.(text)
+    const answered = answers.get((JSON.parse(text) as { id: number }).id)
+    if (answered === undefined) heard.push(text)
+    else answered(text)
   })
   let id = 0
   return {
+    /** What answers nothing. */
+    heard,
     ask(method: string, params: object = {}): Promise<string> {
       const { promise, resolve } = Promise.withResolvers<string>()
       id += 1
@@ -58,6 +63,25 @@ test('a key that may not use a service any more cannot go on with it over an ope
   for (const method of ['tools/call', 'tools/list', 'resources/read', 'ping']) {
     expect(await client.ask(method, { ...say, uri: 'memo:none' })).toContain('"error"')
   }
+})
+
+test('S05 what changes in one workspace is not noticed in another', async () => {
+  await using portico = await startPortico()
+  const { id: workspaceId } = await portico.api<{ id: string }>('POST', '/api/workspaces', {
+    name: 'other',
+  })
+  const [own, other] = [
+    await portico.createKey({ scopes: ['services:use'] }),
+    await portico.createKey({ scopes: ['services:use'], workspaceId }),
+  ]
+  using near = await connect(portico, own.key, 'ws')
+  using far = await connect(portico, other.key, 'ws')
+  await Promise.all([near.ask('initialize'), far.ask('initialize')])
+  const upstream = { kind: 'builtin', server: 'think' }
+  await portico.api('POST', '/api/services', { name: 'another', upstream })
+  await expect.poll(() => near.heard.join()).toContain('tools/list_changed')
+  await far.ask('ping')
+  expect(far.heard).toEqual([])
 })
 
 test('S73 what a program prints when it fails is for those who manage it, not for those who call it', async () => {

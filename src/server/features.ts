@@ -92,7 +92,7 @@ export async function openFeatures(
   scope.defer(
     keys.onChange((workspaceId) => {
       models.settings.keysChanged(workspaceId)
-      services.keysChanged()
+      services.keysChanged(workspaceId)
     }),
   )
   return { store, keys, models, services, management, generatedAdminKey }

@@ -6,6 +6,7 @@ import { createBundleEndpoint } from './bundles/bundle-endpoint.ts'
 import type { ChangeKind } from './bundles/list-changes.ts'
 import type { Member } from './bundles/member.ts'
 import type { Caller } from './caller.ts'
+import type { ListKind } from './catalogue/catalogue.ts'
 import type { Runtimes } from './instances/runtimes.ts'
 import type { Endpoint } from './relay/relay.ts'
 import type { Bundle, Service, ServiceDirectory } from './service.ts'
@@ -22,6 +23,12 @@ export interface BundleEndpointsDependencies {
   readonly config: () => { readonly listDeadlineMs: number }
 }
 
+/** Hears of what changes in one workspace. */
+interface Listener {
+  readonly workspaceId: string
+  hear(kinds?: readonly ChangeKind[]): void
+}
+
 /** Bundles of so many keys keep what they know of their names. */
 const endpointsMax = 5000
 
@@ -32,17 +39,21 @@ export class BundleEndpoints implements Disposable {
     max: endpointsMax,
   })
   readonly #everythings = new Map<string, Bundle>()
-  readonly #listeners = new Set<(kinds?: readonly ChangeKind[]) => void>()
+  readonly #listeners = new Set<Listener>()
   readonly #leave: readonly (() => void)[]
-  #revision = 0
+  readonly #revisions = new Map<string, number>()
 
   constructor(deps: BundleEndpointsDependencies) {
     this.#deps = deps
     this.#leave = [
-      deps.directory.onChange(() => this.changed()),
-      deps.runtimes.onAnyListsChanged((kinds) =>
-        this.changed([...kinds].map((kind) => (kind === 'templates' ? 'resources' : kind))),
-      ),
+      deps.directory.onChange(({ before, after }) => {
+        const workspaceId = (after ?? before)?.workspaceId
+        if (workspaceId !== undefined) this.changed(workspaceId)
+      }),
+      deps.runtimes.onAnyListsChanged((serviceId, kinds) => {
+        const workspaceId = deps.directory.service(serviceId)?.workspaceId
+        if (workspaceId !== undefined) this.changed(workspaceId, toChangeKinds(kinds))
+      }),
     ]
   }
 
@@ -57,13 +68,15 @@ export class BundleEndpoints implements Disposable {
         ...this.#deps,
         sealer: this.#deps.secretBox,
         members: () => {
-          if (members?.revision !== this.#revision) {
-            members = { revision: this.#revision, list: this.#members(bundle, caller) }
+          const revision = this.#revisionOf(bundle)
+          if (members?.revision !== revision) {
+            members = { revision, list: this.#members(bundle, caller) }
           }
           return members.list
         },
-        revision: () => this.#revision,
-        onMembersChanged: (listener) => {
+        revision: () => this.#revisionOf(bundle),
+        onMembersChanged: (hear) => {
+          const listener = { workspaceId: bundle.workspaceId, hear }
           this.#listeners.add(listener)
           return () => this.#listeners.delete(listener)
         },
@@ -82,14 +95,23 @@ export class BundleEndpoints implements Disposable {
     return this.of(bundle, caller)
   }
 
-  /** Members, or what keys may use of them, have changed: in the lists named, or in all. */
-  changed(kinds?: readonly ChangeKind[]): void {
-    this.#revision += 1
-    for (const listener of this.#listeners) listener(kinds)
+  /**
+   * Members, or what keys may use of them, have changed: in the lists named, or in all. What happens in one workspace is
+   * not to be noticed in another.
+   */
+  changed(workspaceId: string, kinds?: readonly ChangeKind[]): void {
+    this.#revisions.set(workspaceId, this.#revisionOf({ workspaceId }) + 1)
+    for (const listener of this.#listeners) {
+      if (listener.workspaceId === workspaceId) listener.hear(kinds)
+    }
   }
 
   [Symbol.dispose](): void {
     for (const leave of this.#leave) leave()
+  }
+
+  #revisionOf({ workspaceId }: Pick<Bundle, 'workspaceId'>): number {
+    return this.#revisions.get(workspaceId) ?? 0
   }
 
   #members({ id, workspaceId, settings }: Bundle, caller: Caller): readonly Member[] {
@@ -106,6 +128,11 @@ export class BundleEndpoints implements Disposable {
       return [{ name: alias ?? named.service.name, endpoint: ofService(named.service), filter }]
     })
   }
+}
+
+/** The lists as clients are told of them: templates go with resources. */
+function toChangeKinds(kinds: ReadonlySet<ListKind>): readonly ChangeKind[] {
+  return [...new Set([...kinds].map((kind) => (kind === 'templates' ? 'resources' : kind)))]
 }
 
 /** Says whether the caller may know of the service. */

@@ -10,8 +10,8 @@ import type { Bundle } from './service.ts'
 export interface Endpoints extends Disposable {
   /** `search`: the query of the request, which may ask for another mode. undefined for what there is not, or the caller may not know of. */
   resolve(caller: Caller, segments: readonly string[], search: string): ResolvedEndpoint | undefined
-  /** What keys may use has changed. */
-  keysChanged(): void
+  /** What keys of the workspace may use has changed. */
+  keysChanged(workspaceId: string): void
 }
 
 /** Creates the finder. Disposing of it ends its hearing of changes. */
@@ -57,7 +57,7 @@ export function createEndpoints(deps: BundleEndpointsDependencies): Endpoints {
       const rest = others.length === 0 ? '' : `/${others.join('/')}`
       return { endpoint: wantsSearch ? createSearchEndpoint(endpoint) : endpoint, rest }
     },
-    keysChanged: () => bundles.changed(),
+    keysChanged: (workspaceId) => bundles.changed(workspaceId),
     [Symbol.dispose]: () => bundles[Symbol.dispose](),
   }
 }

@@ -69,7 +69,7 @@ export interface Services extends AsyncDisposable {
   /** Starts the services that are to run from the start on. Resolves when all have started or failed. */
   startAll(): Promise<void>
   /** Keys of a workspace have changed, and with them what they may use. */
-  keysChanged(): void
+  keysChanged(workspaceId: string): void
   /** Ends the streams that have no end of their own, so that what is being answered can finish. */
   drain(): void
 }
@@ -122,7 +122,7 @@ export async function openServices(
       await app.register((await management()).routes)
     },
     startAll: () => runtimes.startAll(),
-    keysChanged: () => endpoints.keysChanged(),
+    keysChanged: (workspaceId) => endpoints.keysChanged(workspaceId),
     drain() {
       front.stop()
       logSocket.end()

@@ -20,13 +20,16 @@ export interface RuntimesDependencies extends Omit<RuntimeDependencies, 'manners
 /** Hears which lists of a service changed. */
 export type ListsListener = (kinds: ReadonlySet<ListKind>) => void
 
+/** Hears of every service. */
+type AnyListsListener = (serviceId: string, kinds: ReadonlySet<ListKind>) => void
+
 /** What runs of all services: each has its own runtime, made when it is first used and another when it changes. Disposing of them ends everything. */
 export class Runtimes implements ServiceControl, AsyncDisposable {
   readonly #deps: RuntimesDependencies
   readonly #runtimes = new Map<string, ServiceRuntime>()
   readonly #manners: Manners
   readonly #listeners = new Map<string, Set<ListsListener>>()
-  readonly #allListeners = new Set<ListsListener>()
+  readonly #allListeners = new Set<AnyListsListener>()
   readonly #health: HealthWatch
   readonly #leave: readonly (() => void)[]
 
@@ -85,7 +88,7 @@ export class Runtimes implements ServiceControl, AsyncDisposable {
   }
 
   /** Hears the same of every service. Returns the function that ends it. */
-  onAnyListsChanged(listener: ListsListener): () => void {
+  onAnyListsChanged(listener: AnyListsListener): () => void {
     this.#allListeners.add(listener)
     return () => this.#allListeners.delete(listener)
   }
@@ -144,7 +147,7 @@ export class Runtimes implements ServiceControl, AsyncDisposable {
 
   #tell(serviceId: string, kinds: ReadonlySet<ListKind>): void {
     for (const listener of this.#listeners.get(serviceId) ?? []) listener(kinds)
-    for (const listener of this.#allListeners) listener(kinds)
+    for (const listener of this.#allListeners) listener(serviceId, kinds)
   }
 
   /** What is set anew begins anew; where nothing that runs is concerned, it goes on. */
