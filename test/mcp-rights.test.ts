@@ -84,6 +84,28 @@ test('S05 what changes in one workspace is not noticed in another', async () => 
   expect(far.heard).toEqual([])
 })
 
+test('S40 what a shared program says about the calls of one client is not heard by another', async () => {
+  await using outspoken = await openOutspoken()
+  const { portico } = outspoken
+  const other = await portico.createKey({ scopes: ['services:use'] })
+  using listening = await connect(portico, other.key)
+  await listening.ask('initialize')
+  await listening.ask('tools/call', say)
+  const hanging = new AbortController()
+  const capabilities = {}
+  const { signal } = hanging
+  const hung = outspoken.callModern({ name: 'hang', capabilities, signal }).catch(() => {})
+  await expect
+    .poll(() => portico.api('GET', `/api/services/${outspoken.serviceId}`))
+    .toMatchObject({ callsRunning: 1 })
+  const message = '{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"private"}}'
+  await outspoken.callModern({ lines: [message, doneLine], capabilities })
+  await listening.ask('ping')
+  expect(listening.heard.join()).not.toContain('private')
+  hanging.abort()
+  await hung
+})
+
 test('S73 what a program prints when it fails is for those who manage it, not for those who call it', async () => {
   const secret = 'canary-environment-5Kd8'
   const env = { SECRET: { secret } }

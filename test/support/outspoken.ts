@@ -21,6 +21,8 @@ interface ToolCall {
   /** `say` unless it says otherwise. */
   readonly name?: string
   readonly lines?: readonly string[]
+  /** Of a modern client; it can be asked unless it says otherwise. */
+  readonly capabilities?: object
   /** Members of `_meta` beside the envelope. */
   readonly meta?: object
   readonly signal?: AbortSignal
@@ -65,7 +67,7 @@ export async function openOutspoken(
       return send({ accept: 'application/json' }, { name, arguments: { lines } }, tool)
     },
     callModern(tool) {
-      const { name = 'say', lines = [], meta = {} } = tool
+      const { name = 'say', lines = [], meta = {}, capabilities = { elicitation: {} } } = tool
       const headers = {
         accept: 'application/json, text/event-stream',
         'mcp-protocol-version': version,
@@ -74,7 +76,7 @@ export async function openOutspoken(
       }
       const envelope = {
         'io.modelcontextprotocol/protocolVersion': version,
-        'io.modelcontextprotocol/clientCapabilities': { elicitation: {} },
+        'io.modelcontextprotocol/clientCapabilities': capabilities,
       }
       const params = { name, arguments: { lines }, _meta: { ...envelope, ...meta } }
       return send(headers, params, tool)

@@ -143,7 +143,8 @@ export class Instance implements AsyncDisposable {
     const concerned = this.#callConcerned()
     if (concerned !== undefined) return concerned.onNotification(notification)
     // Whose a message of a shared program is cannot be told, so nobody hears it rather than everybody.
-    if (this.#options.ownership === 'shared' && this.#listeners.size > 1) return
+    const mayBeOfOthers = this.#listeners.size > 1 || this.#calls.size > 0
+    if (this.#options.ownership === 'shared' && mayBeOfOthers) return
     for (const listener of this.#listeners) listener.onNotification(notification)
   }
 
