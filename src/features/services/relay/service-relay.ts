@@ -290,12 +290,14 @@ export class ServiceRelay implements Relay {
   #attach(instance: Instance): void {
     if (this.#context.profile.era === 'modern' || this.#attached.has(instance)) return
     this.#reattach(instance)
-    const forget = instance.onClosed((error) => {
+    const forget = instance.onClosed(() => {
       this.#attached.get(instance)?.()
       this.#attached.delete(instance)
       this.#closings.delete(forget)
       const { upstream } = this.#deps.service().settings
-      if (error !== undefined && this.#isPrivate && upstream.kind === 'process') this.#lose()
+      // What the program kept for the session is gone with it, however it came to end.
+      const keptState = upstream.kind === 'process' && instance.connection.era === 'legacy'
+      if (keptState && this.#isPrivate) this.#lose()
     })
     this.#closings.add(forget)
   }
