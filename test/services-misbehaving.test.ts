@@ -165,7 +165,7 @@ const crashing: Command = {
   args: ['-e', 'console.error("no database: set DB_URL"); process.exit(7)'],
 }
 
-test('a program that always ends is crashed in the end, with its last words, and fails its callers fast', async () => {
+test('a program that always ends is crashed in the end, with its last words for those who manage it, and fails its callers fast', async () => {
   await using gateway = await startServiceGateway({ 'processes.backoffBaseMs': 10 })
   const id = await gateway.add('broken', crashing, {
     restart: { auto: true, maxRestarts: 2, windowMs: 60_000 },
@@ -182,5 +182,5 @@ test('a program that always ends is crashed in the end, with its last words, and
   const answer = await ask()
   expect(performance.now() - startedAt).toBeLessThan(1_000)
   expect(messageIn(answer)).toMatchObject({ error: { data: { code: 'service_failed' } } })
-  expect(answer.text).toContain('no database: set DB_URL')
+  expect(answer.text).not.toContain('no database')
 })
