@@ -91,8 +91,8 @@ test('a program that dies before the handshake tells its last words', async () =
   })
   await expect(connect()).rejects.toMatchObject({
     code: 'service_failed',
-    message:
-      'The program of files ended before it answered (exit code 3). Its last words: 2\n3\n4\n5\n6',
+    message: 'The program of files ended before it answered (exit code 3).',
+    details: { hint: 'Its last words on stderr:\n2\n3\n4\n5\n6' },
     cause: gone,
   })
   expect(events).toEqual(['start'])

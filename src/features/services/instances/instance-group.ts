@@ -73,6 +73,11 @@ export class InstanceGroup implements AsyncDisposable {
     return this.#members.size === 0 && this.#opening === undefined && this.#ending.size === 0
   }
 
+  /** Something is open, and nobody uses it. */
+  get isIdle(): boolean {
+    return this.#opening === undefined && [...this.#members].every(({ leases }) => leases === 0)
+  }
+
   get isOpening(): boolean {
     return this.#opening !== undefined
   }

@@ -241,6 +241,14 @@ export class ServiceRuntime implements AsyncDisposable {
       if (group.isEmpty) this.#held.delete(key)
     }
     if (this.#held.size < this.#deps.instancesMax()) return
+    // Clients that left without a word keep nobody else out: what was opened longest ago and rests makes room.
+    const idle = [...this.#held].find(([, { group }]) => group.isIdle)
+    if (idle !== undefined) {
+      this.#drop(...idle).catch((err: unknown) => {
+        this.#deps.log.warn({ err, service: this.service.name }, 'not ended in good order')
+      })
+      return
+    }
     throw new AppError('overloaded', `The service ${this.service.name} has too many instances.`)
   }
 
