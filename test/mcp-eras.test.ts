@@ -1,5 +1,5 @@
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js'
-import { describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { misbehaving, startFixture, stdioFixture } from './support/mcp-fixture.ts'
 import type { FixtureForm } from './support/mcp-fixture.ts'
 import { startMcpGateway, textIn } from './support/mcp-gateway.ts'
@@ -47,8 +47,15 @@ async function exerciseQuestions(client: Caller): Promise<void> {
 }
 
 describe.each(servers)('a %s server over %s', (form, transport) => {
+  let gateway: McpGateway
+
+  beforeAll(async () => {
+    gateway = await startWith(form, transport)
+  })
+
+  afterAll(() => gateway[Symbol.asyncDispose]())
+
   test('asks clients with a session and clients without', async () => {
-    await using gateway = await startWith(form, transport)
     await using legacy = await openClientV1({ ...gateway, path: '/it', answers })
     await exerciseQuestions(legacy as Caller)
     await using modern = await openClientV2({ ...gateway, path: '/it', answers })
@@ -59,7 +66,6 @@ describe.each(servers)('a %s server over %s', (form, transport) => {
   })
 
   test('tells listeners of both kinds of its changes, and logs as each wants it', async () => {
-    await using gateway = await startWith(form, transport)
     await using legacy = await openClientV1({ ...gateway, path: '/it' })
     await using modern = await openClientV2({ ...gateway, path: '/it' })
     const heard = { legacy: vi.fn<() => void>(), modern: vi.fn<() => void>() }
@@ -99,6 +105,12 @@ test('a listener hears of exactly the resource that it named, from a server with
   await update('test://watched-resource')
   await vi.waitUntil(() => updated.length > 0, 8_000)
   expect(updated).toEqual(['test://watched-resource'])
+})
+
+test('a server is given the time to say its era, however little programs are given to end', async () => {
+  await using gateway = await startMcpGateway({ 'processes.stopStdinMs': 1 })
+  await gateway.addProgram('it', stdioFixture('modern'))
+  expect(await gateway.toolNames('/it')).toContain('test_simple_text')
 })
 
 test('a client that cannot be asked gets an error that says so, of either kind of server', async () => {

@@ -32,7 +32,8 @@ interface ProgramFields {
 
 /** Starts Portico with a key for services, which may also stand in a URL. */
 export async function startMcpGateway(settings: Settings = {}): Promise<McpGateway> {
-  const portico = await startPortico(settings)
+  // Servers of SDK 1 do not end with their input.
+  const portico = await startPortico({ 'processes.stopStdinMs': 100, ...settings })
   const { key } = await portico.createKey({ scopes: ['services:use'], allowQuery: true })
   const as: McpGateway['as'] = (caller) => {
     const call: McpGateway['call'] = async (path, method, params = {}) => {

@@ -76,7 +76,8 @@ async function probe(
     programSpec(service, { id, env, lineBytesMax: lineBytesMax() }),
   )
   const child = await scout.start({ signal })
-  return connectors.probeStdio(child, signal)
+  // Waited for here: the scout ends with this function.
+  return await connectors.probeStdio(child, signal)
 }
 
 /** A program that does not answer the handshake is of no use; where it ended, its last words say why. */
