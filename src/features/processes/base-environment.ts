@@ -1,3 +1,5 @@
+import { delimiter } from 'node:path'
+
 const passedOn = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'USER', 'LOGNAME']
 
 /** Variables by name. */
@@ -10,7 +12,16 @@ export function pickBaseEnvironment(
   return Object.fromEntries(
     passedOn.flatMap((name) => {
       const value = environment[name]
-      return value === undefined ? [] : [[name, value]]
+      if (value === undefined) return []
+      return [[name, name === 'PATH' ? withoutScriptFolders(value) : value]]
     }),
   )
+}
+
+/** npm puts folders of ours in front when it runs a script; a child is to find the programs that its user has. */
+function withoutScriptFolders(path: string): string {
+  const folders = path.split(delimiter)
+  return folders
+    .filter((folder) => !/node_modules[\\/]\.bin$|node-gyp-bin$/.test(folder))
+    .join(delimiter)
 }
