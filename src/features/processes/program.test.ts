@@ -192,12 +192,18 @@ test('after disposal nothing starts any more', async () => {
 
 test('a program inherits a short list of our environment, and what it is given', async () => {
   await using processes = await openTestProcesses({
-    environment: { ...process.env, PORTICO_ADMIN_KEY: 'canary', DATABASE_URL: 'canary', LANG: 'C' },
+    environment: {
+      ...process.env,
+      PATH: '/usr/bin:/bin',
+      PORTICO_ADMIN_KEY: 'canary',
+      DATABASE_URL: 'canary',
+      LANG: 'C',
+    },
   })
   const script = 'console.log(JSON.stringify(process.env))'
   const child = await processes.supervise(nodeProgram(script, { env: { TOKEN: 't' } })).start()
   const environment: unknown = JSON.parse(await readLines(child).next())
-  expect(environment).toMatchObject({ TOKEN: 't', LANG: 'C', PATH: process.env['PATH'] })
+  expect(environment).toMatchObject({ TOKEN: 't', LANG: 'C', PATH: '/usr/bin:/bin' })
   const allowed = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'USER', 'LOGNAME']
   const names = Object.keys(environment as object).filter((name) => !allowed.includes(name))
   expect(names.toSorted()).toEqual(['SUPERVISED_RUN', 'TOKEN'])
